@@ -1,0 +1,1 @@
+"""Use cases, by terminal: parse, call, print, exit code."""

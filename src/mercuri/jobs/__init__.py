@@ -1,0 +1,1 @@
+"""Use cases, later: the only package that knows the job engine."""

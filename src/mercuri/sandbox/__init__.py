@@ -1,0 +1,1 @@
+"""A HubSpot portal in one process, to develop and test against."""

@@ -1,0 +1,1 @@
+"""All SQL: the only package that knows SQLite from PostgreSQL."""
