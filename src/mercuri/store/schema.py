@@ -1,0 +1,566 @@
+"""The tables as they are today. `workspace_id` leads every key and index, so that isolation is structural.
+
+Times are milliseconds since the epoch, UTC. JSON columns are text that the module of the table reads and writes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData()
+
+#: SQLite makes a row id of INTEGER PRIMARY KEY only, PostgreSQL a sequence of BIGINT.
+_ID: TypeEngine[int] = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _id() -> Column[int]:
+    return Column("id", _ID, primary_key=True, autoincrement=True)
+
+
+def _workspace() -> Column[int]:
+    return Column("workspace_id", BigInteger, nullable=False)
+
+
+# --- people who use the program -------------------------------------------------------------------------------
+
+workspace = Table(
+    "workspace",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("settings", Text, nullable=False, server_default="{}"),  # default_region, status_channel, stop words
+    Column("created_at", BigInteger, nullable=False),
+)
+
+user = Table(
+    "app_user",
+    metadata,
+    _id(),
+    Column("email", Text, nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+membership = Table(
+    "membership",
+    metadata,
+    _workspace(),
+    Column("user_id", BigInteger, nullable=False),
+    Column("role", Text, nullable=False),  # owner | manager | viewer
+    PrimaryKeyConstraint("workspace_id", "user_id"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    _workspace(),
+    Column("user_id", BigInteger, nullable=False),
+    Column("csrf", Text, nullable=False),
+    Column("data", Text, nullable=False, server_default="{}"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+login_attempt = Table(
+    "login_attempt",
+    metadata,
+    Column("key", Text, primary_key=True),  # a hash of the account or of the address
+    Column("failures", Integer, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("name", Text, nullable=False),
+    Column("token_hash", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    UniqueConstraint("workspace_id", "name"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("detail", Text, nullable=False, server_default="{}"),
+    Column("at", BigInteger, nullable=False),
+    Index("audit_at", "workspace_id", "at"),
+)
+
+# --- portals ----------------------------------------------------------------------------------------------------
+
+portal = Table(
+    "portal",
+    metadata,
+    _workspace(),
+    Column("portal_id", Text, nullable=False),  # HubSpot's account id
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # oauth | static
+    Column("secrets", LargeBinary),  # encrypted tokens; null once disconnected
+    Column("scopes", Text, nullable=False, server_default="[]"),
+    Column("account", Text, nullable=False, server_default="{}"),  # time zone, ui domain, ...
+    Column("settings", Text, nullable=False, server_default="{}"),
+    Column("state", Text, nullable=False),  # connected | reconnect | disconnected
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("watermark", BigInteger),
+    Column("reading", Text, nullable=False, server_default="{}"),  # versioned state of the increment
+    Column("swept_at", BigInteger),
+    Column("sweep", Text, nullable=False, server_default="{}"),  # what the last full sweep proved
+    Column("hint_at", BigInteger),  # last webhook or journal event
+    Column("usage", Text, nullable=False, server_default="{}"),
+    Column("next_at", BigInteger),  # next scheduled run
+    Column("parked_until", BigInteger),
+    Column("lease_owner", Text),
+    Column("lease_until", BigInteger),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "portal_id"),
+)
+
+property_schema = Table(
+    "property_schema",
+    metadata,
+    _workspace(),
+    Column("portal_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("body", Text, nullable=False),  # core.properties.Property as JSON
+    Column("seen_at", BigInteger, nullable=False),
+    Column("gone_at", BigInteger),
+    PrimaryKeyConstraint("workspace_id", "portal_id", "name"),
+)
+
+# --- contacts -----------------------------------------------------------------------------------------------------
+
+contact = Table(
+    "contact",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("first_name", Text, nullable=False, server_default=""),
+    Column("last_name", Text, nullable=False, server_default=""),
+    Column("phone", Text, nullable=False, server_default=""),
+    Column("email", Text, nullable=False, server_default=""),
+    Column("custom", Text, nullable=False, server_default="{}"),  # {name: value}, without the "custom." prefix
+    Column("origins", Text, nullable=False, server_default="{}"),  # {field: [kind, by, at, run]}
+    Column("subscribed", Boolean, nullable=False, server_default=text("false")),
+    Column("status_reason", Text, nullable=False, server_default=""),
+    Column("name_key", Text, nullable=False, server_default=""),  # folded "last first", for sorting
+    Column("search", Text, nullable=False, server_default=""),  # folded names, e-mails, phones, digits
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("created_run", BigInteger),
+    Column("deleted_at", BigInteger),
+    Column("merged_into", BigInteger),
+    sqlite_autoincrement=True,
+)
+_ALIVE = text("deleted_at IS NULL AND merged_into IS NULL")
+for _name, _columns in {
+    "contact_name": ("name_key", "id"),
+    "contact_updated": ("updated_at", "id"),
+    "contact_created": ("created_at", "id"),
+    "contact_email": ("email", "id"),
+    "contact_status_name": ("subscribed", "name_key", "id"),
+    "contact_status_updated": ("subscribed", "updated_at", "id"),
+}.items():
+    Index(_name, contact.c.workspace_id, *(contact.c[c] for c in _columns), sqlite_where=_ALIVE, postgresql_where=_ALIVE)
+Index("contact_id", contact.c.workspace_id, contact.c.id)
+Index(
+    "contact_run",
+    contact.c.workspace_id,
+    contact.c.created_run,
+    sqlite_where=text("created_run IS NOT NULL"),
+    postgresql_where=text("created_run IS NOT NULL"),
+)
+
+address = Table(
+    "contact_address",
+    metadata,
+    _workspace(),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("position", SmallInteger, nullable=False),
+    Column("kind", Text, nullable=False),  # phone | email
+    Column("raw", Text, nullable=False),
+    Column("normal", Text),
+    Column("label", Text, nullable=False, server_default=""),
+    Column("is_primary", Boolean, nullable=False),
+    Column("problem", Text, nullable=False, server_default=""),
+    PrimaryKeyConstraint("workspace_id", "contact_id", "position"),
+)
+Index("address_normal", address.c.workspace_id, address.c.kind, address.c.normal, address.c.contact_id)
+
+# --- two sides --------------------------------------------------------------------------------------------------
+
+link = Table(
+    "link",
+    metadata,
+    _workspace(),
+    Column("portal_id", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),  # core.contact.LinkState
+    Column("base", Text, nullable=False, server_default="{}"),  # {field: [local, remote, why]}
+    Column("shadow", Text, nullable=False, server_default="{}"),  # {property: value} as last observed
+    Column("remote_at", BigInteger),  # HubSpot's lastmodifieddate as last observed
+    Column("seen_at", BigInteger, nullable=False),
+    Column("seen_run", BigInteger),
+    Column("archived_at", BigInteger),
+    Column("written_at", BigInteger),
+    Column("excluded", Text, nullable=False, server_default=""),  # why the record is kept out, in plain words
+    Column("created_there", BigInteger),  # the run that created the record in HubSpot
+    PrimaryKeyConstraint("workspace_id", "portal_id", "record_id"),
+)
+Index("link_contact", link.c.workspace_id, link.c.contact_id, link.c.portal_id)
+
+record_alias = Table(
+    "record_alias",
+    metadata,
+    _workspace(),
+    Column("portal_id", Text, nullable=False),
+    Column("old_id", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "portal_id", "old_id"),
+)
+
+intent = Table(
+    "intent",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("portal_id", Text, nullable=False),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("record_id", Text),
+    Column("kind", Text, nullable=False),  # create | patch | archive | merge | consent
+    Column("payload", Text, nullable=False),  # {property: value}
+    Column("observed", Text, nullable=False, server_default="{}"),  # {property: value} read just before
+    Column("run_id", BigInteger),
+    Column("sent_at", BigInteger),
+    Column("state", Text, nullable=False),  # planned | sent | confirmed | dropped
+    Column("created_at", BigInteger, nullable=False),
+)
+_OPEN = text("state IN ('planned', 'sent')")
+Index("intent_open", intent.c.workspace_id, intent.c.portal_id, intent.c.id, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index("intent_contact", intent.c.workspace_id, intent.c.contact_id)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("portal_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # contact | consent | look | merge
+    Column("key", Text, nullable=False),  # the contact or record id, or the address
+    Column("payload", Text, nullable=False, server_default="{}"),
+    Column("not_before", BigInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "portal_id", "kind", "key"),
+)
+
+change = Table(
+    "change",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("run_id", BigInteger),
+    Column("contact_id", BigInteger),
+    Column("portal_id", Text),
+    Column("record_id", Text),
+    Column("field", Text, nullable=False),  # a field, or "*" for the contact or record as a whole
+    Column("side", Text, nullable=False),  # mercuri | hubspot
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("base_before", Text),  # the base that the change replaced, for undo
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("planned", Boolean, nullable=False, server_default=text("false")),  # a row of a preview: nothing was done
+    Column("at", BigInteger, nullable=False),
+)
+Index("change_run", change.c.workspace_id, change.c.run_id, change.c.id)
+Index("change_contact", change.c.workspace_id, change.c.contact_id, change.c.id)
+
+conflict = Table(
+    "conflict",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("portal_id", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("local", Text, nullable=False),
+    Column("local_at", BigInteger),
+    Column("local_by", Text, nullable=False, server_default=""),
+    Column("remote", Text, nullable=False),
+    Column("remote_at", BigInteger),
+    Column("remote_by", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False),  # open | resolved (by a person) | decided (by a policy)
+    Column("resolution", Text, nullable=False, server_default=""),  # hubspot | mercuri | other
+    Column("resolved_by", Text, nullable=False, server_default=""),
+    Column("run_id", BigInteger),
+    Column("at", BigInteger, nullable=False),
+    Column("resolved_at", BigInteger),
+)
+Index("conflict_state", conflict.c.workspace_id, conflict.c.state, conflict.c.id)
+Index("conflict_contact", conflict.c.workspace_id, conflict.c.contact_id)
+Index(
+    "conflict_open",
+    conflict.c.workspace_id,
+    conflict.c.portal_id,
+    conflict.c.record_id,
+    conflict.c.field,
+    unique=True,
+    sqlite_where=text("state = 'open'"),
+    postgresql_where=text("state = 'open'"),
+)
+
+failure = Table(
+    "failure",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("portal_id", Text, nullable=False),
+    Column("key", Text, nullable=False),  # record:<id>, contact:<id> or address:<channel>:<address>: one row per thing that fails
+    Column("contact_id", BigInteger),
+    Column("record_id", Text),
+    Column("run_id", BigInteger),
+    Column("class", Text, nullable=False),  # core.retry.FailureClass
+    Column("message", Text, nullable=False),
+    Column("fix", Text, nullable=False),
+    Column("raw", Text, nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    Column("next_at", BigInteger),  # null: waits for an edit or a person
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "portal_id", "key"),
+)
+Index("failure_contact", failure.c.workspace_id, failure.c.contact_id)
+Index("failure_run", failure.c.workspace_id, failure.c.run_id)
+
+run = Table(
+    "run",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("portal_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # full | incremental | undo
+    Column("trigger", Text, nullable=False),  # button | schedule | webhook | cli | api
+    Column("preview", Boolean, nullable=False, server_default=text("false")),
+    Column("state", Text, nullable=False),  # queued | running | waiting | done | failed | cancelled | stopped
+    Column("stage", Text, nullable=False, server_default=""),
+    Column("counts", Text, nullable=False, server_default="{}"),
+    Column("calls", Text, nullable=False, server_default="{}"),
+    Column("expected", BigInteger),  # how many records are to be read, when known: for progress
+    Column("checkpoint", Text, nullable=False, server_default="{}"),
+    Column("plan", Text, nullable=False, server_default="{}"),
+    Column("options", Text, nullable=False, server_default="{}"),
+    Column("undo_of", BigInteger),
+    Column("undone_by", BigInteger),
+    Column("requested_by", Text, nullable=False, server_default=""),
+    Column("cancel_asked", Boolean, nullable=False, server_default=text("false")),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("resume_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+)
+_LIVE_RUN = text("state IN ('queued', 'running', 'waiting')")
+Index("run_live", run.c.workspace_id, run.c.portal_id, unique=True, sqlite_where=_LIVE_RUN, postgresql_where=_LIVE_RUN)
+Index("run_recent", run.c.workspace_id, run.c.id)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+# --- consent ------------------------------------------------------------------------------------------------------
+
+consent_event = Table(
+    "consent_event",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("event_key", Text, nullable=False),  # what makes a repeated event the same
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("register", Text, nullable=False),  # person | crm | staff
+    Column("state", Text, nullable=False),  # in | out | pause
+    Column("purpose", Text, nullable=False, server_default="all"),
+    Column("kind", Text, nullable=False),
+    Column("source", Text, nullable=False, server_default=""),  # crm: portal/record/property
+    Column("actor", Text, nullable=False, server_default=""),
+    Column("proof", Text, nullable=False, server_default="{}"),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("observed_at", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "event_key"),
+)
+Index("consent_event_address", consent_event.c.workspace_id, consent_event.c.channel, consent_event.c.address, consent_event.c.id)
+
+consent_state = Table(
+    "consent_state",
+    metadata,
+    _workspace(),
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("registers", Text, nullable=False),  # core.consent.Registers as JSON
+    Column("state", Text, nullable=False),  # subscribed | unsubscribed | never
+    Column("reason", Text, nullable=False),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),  # a person has to decide first
+    Column("flips", Text, nullable=False, server_default="{}"),  # corrections sent to HubSpot, per portal/record/property
+    Column("updated_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "channel", "address"),
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    _workspace(),
+    Column("hash", Text, nullable=False),  # keyed hash of channel and address, or of kind and normal form
+    Column("kind", Text, nullable=False),  # closed (never message) | erased (never import)
+    Column("at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "hash", "kind"),
+)
+
+# --- duplicates -----------------------------------------------------------------------------------------------
+
+match_key = Table(
+    "match_key",
+    metadata,
+    _workspace(),
+    Column("kind", SmallInteger, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("contact_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "kind", "value", "contact_id"),
+    sqlite_with_rowid=False,
+)
+Index("match_key_contact", match_key.c.workspace_id, match_key.c.contact_id, match_key.c.kind, match_key.c.value)
+
+shared_value = Table(
+    "shared_value",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("kind", SmallInteger, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("set_by", Text, nullable=False),
+    Column("set_at", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "kind", "value"),
+)
+
+not_duplicate = Table(
+    "not_duplicate",
+    metadata,
+    _workspace(),
+    Column("a", BigInteger, nullable=False),
+    Column("b", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("set_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "a", "b", "kind", "value"),
+    CheckConstraint("a < b", name="not_duplicate_order"),
+)
+Index("not_duplicate_b", not_duplicate.c.workspace_id, not_duplicate.c.b, not_duplicate.c.a)
+
+dup_member = Table(
+    "dup_member",
+    metadata,
+    _workspace(),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("grp", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "contact_id"),
+    sqlite_with_rowid=False,
+)
+Index("dup_member_group", dup_member.c.workspace_id, dup_member.c.grp, dup_member.c.contact_id)
+
+dup_group = Table(
+    "dup_group",
+    metadata,
+    _workspace(),
+    Column("grp", BigInteger, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("kinds", SmallInteger, nullable=False),  # 1 e-mail, 2 phone, 3 both: certainty, for sorting
+    Column("first_seen", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace_id", "grp"),
+)
+Index("dup_group_order", dup_group.c.workspace_id, dup_group.c.kinds, dup_group.c.size, dup_group.c.grp)
+
+dup_total = Table(
+    "dup_total",
+    metadata,
+    Column("workspace_id", BigInteger, primary_key=True),
+    Column("groups", BigInteger, nullable=False),
+    Column("contacts", BigInteger, nullable=False),
+)
+
+dirty_contact = Table(
+    "dirty_contact",
+    metadata,
+    _workspace(),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("keys", Text, nullable=False, server_default="[]"),  # keys taken away, whose other holders must be looked at
+    PrimaryKeyConstraint("workspace_id", "contact_id"),
+)
+
+merge = Table(
+    "merge",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("batch_id", BigInteger),
+    Column("survivor_id", BigInteger, nullable=False),
+    Column("absorbed", Text, nullable=False),  # [contact ids]
+    Column("journal", Text, nullable=False),  # before-images, choices with their rules, consent before
+    Column("actor", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("undone_at", BigInteger),
+    Column("hubspot_state", Text, nullable=False),  # none | held | done | failed | cancelled
+    Column("hubspot_until", BigInteger),
+    Column("hubspot_note", Text, nullable=False, server_default=""),
+    Column("portal_id", Text),
+)
+Index("merge_survivor", merge.c.workspace_id, merge.c.survivor_id, merge.c.id)
+Index("merge_recent", merge.c.workspace_id, merge.c.id)
+
+merge_batch = Table(
+    "merge_batch",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("actor", Text, nullable=False),
+    Column("state", Text, nullable=False),  # running | done | undone
+    Column("total", Integer, nullable=False),
+    Column("done", Integer, nullable=False, server_default="0"),
+    Column("skipped", Text, nullable=False, server_default="{}"),
+    Column("at", BigInteger, nullable=False),
+)
+
+TABLES: tuple[Table, ...] = tuple(metadata.sorted_tables)
