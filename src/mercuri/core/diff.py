@@ -57,9 +57,9 @@ class Rule:
 class Decision:
     """What happens to one field.
 
-    `value` is what is written by TAKE and SEND. `base` is the base once it stands: at once for SAME and ACCEPT, with the
-    write here for TAKE; None for SEND, where `settle_sent` tells after HubSpot's answer. `loser` is the value that lost
-    a conflict which the policy decided.
+    `value` is what is written by TAKE and SEND. `base` is the base once it stands: at once for SAME and ACCEPT, with
+    the write here for TAKE; None for SEND, where `settle_sent` tells after HubSpot's answer. `loser` is the value that
+    lost a conflict which the policy decided.
     """
 
     act: Act
@@ -149,11 +149,12 @@ def three_way(
 ) -> ChangeSet:
     """Decide, field by field, what each side must change to agree; `rules` names the mapped fields.
 
-    Contacts are held whole, so a field that is absent from `local` is empty. A field that is absent from `remote` was not
-    asked for and is left alone: it must not look like one that was cleared, since sending "" clears it (HubSpot contacts
-    API 2026-09, batch update).
+    Contacts are held whole, so a field that is absent from `local` is empty. A field that is absent from `remote` was
+    not asked for and is left alone: it must not look like one that was cleared, since sending "" clears it (HubSpot
+    contacts API 2026-09, batch update).
 
-    >>> changes = three_way({"city": Base("Lyon", "Lyon")}, {"city": "Lyon"}, {"city": "Paris"}, {"city": Rule(str.strip)})
+    >>> bases, rules = {"city": Base("Lyon", "Lyon")}, {"city": Rule(str.strip)}
+    >>> changes = three_way(bases, {"city": "Lyon"}, {"city": "Paris"}, rules)
     >>> changes.to_local, changes.to_remote
     ({'city': 'Paris'}, {})
     """

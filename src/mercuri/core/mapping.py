@@ -150,7 +150,7 @@ def consent_problems(mapping: Iterable[ConsentItem], properties: Iterable[Proper
 
 
 def consent_offers(properties: Iterable[Property]) -> list[Offer]:
-    """The properties that may speak of consent, best first: opt-in booleans, opt-outs, enumerations, date pairs, the refused."""
+    """The properties that may speak of consent: opt-ins, opt-outs, enumerations, date pairs, then the refused."""
     there = {p.name: p for p in properties if not p.archived}
     offers = [offer for p in there.values() if (offer := _offer(p, there)) is not None]
     return sorted(offers, key=lambda offer: (_rank(offer), offer.property.label.casefold(), offer.property.name))
@@ -159,8 +159,10 @@ def consent_offers(properties: Iterable[Property]) -> list[Offer]:
 _COMPARED_BY_TYPE = frozenset({"number", "date", "datetime", "bool", "enumeration"})
 _NOT_TEXT = frozenset({"json", "object_coordinates"})
 _ORDER = ("opt_in", "opt_out", "enumeration", "date_pair")
-_SPEAKING = ("sms", "text", "whatsapp", "mobile", "consent", "opt-in", "opt in", "opt_in", "opted", "optin")
-_SPEAKING += ("opt-out", "opt out", "opt_out", "optout", "subscribe", "permission")
+_SPEAKING: tuple[str, ...] = (
+    *("sms", "text", "whatsapp", "mobile", "consent", "permission", "subscribe"),
+    *("opt-in", "opt in", "opt_in", "optin", "opted", "opt-out", "opt out", "opt_out", "optout"),
+)
 _OUT_WORDS = (
     "opt-out",
     "opt out",
@@ -188,7 +190,9 @@ def _problem_of(item: MappingItem, found: Property | None) -> Problem | None:
         gone = f"{item.property} no longer exists in HubSpot. {item.field} is paused and keeps its values; map it anew."
         return Problem(item.property, "gone", gone)
     if item.type and _family(found.type) != _family(item.type):
-        changed = f"{item.property} has become {found.type} in HubSpot (it was {item.type}). {item.field} is paused; map it anew."
+        changed = (
+            f"{item.property} is now {found.type} in HubSpot (was {item.type}). {item.field} is paused: map it anew."
+        )
         return Problem(item.property, "type", changed)
     if item.direction is not Direction.IN and (found.read_only or found.calculated):
         locked = f"{item.property} cannot be written in HubSpot. {item.field} only comes in."
@@ -198,11 +202,11 @@ def _problem_of(item: MappingItem, found: Property | None) -> Problem | None:
 
 def _consent_problems_of(item: ConsentItem, name: str, found: Property | None) -> list[Problem]:
     if found is None:
-        gone = f"{name} no longer exists in HubSpot. What it said about {item.channel} stays as it was; it says nothing new."
+        gone = f"{name} no longer exists in HubSpot. What it said about {item.channel} stays; it says nothing new."
         return [Problem(name, "gone", gone)]
     problems = []
     if found.type not in _CONSENT_TYPES[item.kind]:
-        changed = f"{name} is {found.type} in HubSpot, which does not fit the kind {item.kind}. It says nothing until mapped anew."
+        changed = f"{name} is {found.type} in HubSpot; kind {item.kind} cannot read that. It says nothing for now."
         problems.append(Problem(name, "type", changed))
     if found.read_only and name != item.in_property:
         locked = f"{name} cannot be written in HubSpot: an opt-out given here cannot be passed on through it."

@@ -7,24 +7,25 @@ another question, answered by `mercuri.core.mapping`.
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import enum
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import phonenumbers
 
+from mercuri.core.checks import SettingRefused as SettingRefused
+from mercuri.core.checks import choice, flag, known, list_of, listed, number, text
 from mercuri.core.contact import STANDARD
 from mercuri.core.cron import is_schedule
-from mercuri.errors import UserError
 
 #: What a state of consent may speak of. A phone number has one state on `sms` and another on `whatsapp`.
 CHANNELS = ("sms", "whatsapp", "email")
-#: Names a property of ours in HubSpot: the contact's id, unique there, so that a repeated create makes no second record.
+#: A property of ours in HubSpot: the contact's id, unique there, so that a repeated create makes no second record.
 OWN_ID_PROPERTY = "mercuri_contact_id"
 #: Properties that carry the sync itself and can never be a person's field.
 RESERVED = frozenset(
@@ -37,10 +38,6 @@ RESERVED = frozenset(
         OWN_ID_PROPERTY,
     }
 )
-
-
-class SettingRefused(UserError):
-    """A setting that cannot be meant; the message says why, and nothing was saved."""
 
 
 class Direction(enum.Enum):
@@ -111,7 +108,7 @@ class ConsentItem:
     out_property: str = ""
     false_says_nothing: bool = False
 
-    @property
+    @builtins.property  # `property` is a field here
     def properties(self) -> tuple[str, ...]:
         """The properties that it reads."""
         return (self.in_property, self.out_property) if self.kind == "date_pair" else (self.property,)
@@ -144,7 +141,7 @@ class PortalSettings:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceSettings:
-    """The settings of a workspace: where phone numbers without a country code belong, and which channel the label shows."""
+    """The settings of a workspace: where phone numbers without a country code belong; the channel that labels show."""
 
     default_region: str = "US"
     status_channel: str = "sms"
@@ -241,39 +238,12 @@ def consent_refusal(property_name: str, channel: str) -> str | None:
     return None
 
 
-_Item = TypeVar("_Item")
-_Choice = TypeVar("_Choice", bound=enum.Enum)
 _FIELD = re.compile(r"custom\.[a-z][a-z0-9_]{0,62}")
 _PROPERTY = re.compile(r"[a-zA-Z0-9_.\-]{1,200}")
 
 
 def _no_constant(name: str) -> object:
     raise SettingRefused(f"{name} is not a number that a setting can have. Nothing was saved.")
-
-
-def _flag(key: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise SettingRefused(f"{key} is true or false, not {value!r}. Nothing was saved.")
-    return value
-
-
-def _number(low: float, high: float) -> Callable[[str, object], float]:
-    def read(key: str, value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise SettingRefused(f"{key} is a number from {low:g} to {high:g}, not {value!r}. Nothing was saved.")
-        return value
-
-    return read
-
-
-def _choice(kind: type[_Choice]) -> Callable[[str, object], _Choice]:
-    def read(key: str, value: object) -> _Choice:
-        for member in kind:
-            if member.value == value:
-                return member
-        raise SettingRefused(f"{key} is one of {_listed(m.value for m in kind)}, not {value!r}. Nothing was saved.")
-
-    return read
 
 
 def _schedule(key: str, value: object) -> str:
@@ -294,30 +264,16 @@ def _region(key: str, value: object) -> str:
 
 def _channel(key: str, value: object) -> str:
     if value not in CHANNELS:
-        raise SettingRefused(f"{key} is one of {_listed(CHANNELS)}, not {value!r}. Nothing was saved.")
+        raise SettingRefused(f"{key} is one of {listed(CHANNELS)}, not {value!r}. Nothing was saved.")
     return str(value)
 
 
-def _list_of(read_one: Callable[[str, Mapping[str, object]], _Item]) -> Callable[[str, object], tuple[_Item, ...]]:
-    def read(key: str, value: object) -> tuple[_Item, ...]:
-        if not isinstance(value, list):
-            raise SettingRefused(f"{key} is a list. Nothing was saved.")
-        items = []
-        for number, item in enumerate(value, start=1):
-            if not isinstance(item, dict):
-                raise SettingRefused(f"{key}, item {number}: each item is an object. Nothing was saved.")
-            items.append(read_one(f"{key}, item {number}", item))
-        return tuple(items)
-
-    return read
-
-
 def _mapping_item(where: str, item: Mapping[str, object]) -> MappingItem:
-    _known(where, item, {f.name for f in dataclasses.fields(MappingItem)})
+    known(where, item, {f.name for f in dataclasses.fields(MappingItem)})
     name, ours = _property_name(where, "property", item), item.get("field")
     if not isinstance(ours, str) or not (ours in STANDARD or _FIELD.fullmatch(ours)):
         raise SettingRefused(
-            f"{where}: field is one of {_listed(STANDARD)} or custom.<name>, not {ours!r}. Nothing was saved."
+            f"{where}: field is one of {listed(STANDARD)} or custom.<name>, not {ours!r}. Nothing was saved."
         )
     if name in RESERVED:
         raise SettingRefused(f"{where}: {name} carries the sync itself and cannot be a field. Nothing was saved.")
@@ -325,14 +281,14 @@ def _mapping_item(where: str, item: Mapping[str, object]) -> MappingItem:
     return MappingItem(
         property=name,
         field=ours,
-        direction=_choice(Direction)(f"{where}: direction", item.get("direction", "both")),
-        policy=None if policy is None else _choice(Policy)(f"{where}: policy", policy),
-        type=_text(where, "type", item),
+        direction=choice(Direction)(f"{where}: direction", item.get("direction", "both")),
+        policy=None if policy is None else choice(Policy)(f"{where}: policy", policy),
+        type=text(where, "type", item),
     )
 
 
 def _mapping(key: str, value: object) -> tuple[MappingItem, ...]:
-    items = _list_of(_mapping_item)(key, value)
+    items = list_of(_mapping_item)(key, value)
     for what, names in (("property", [i.property for i in items]), ("field", [i.field for i in items])):
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
@@ -343,7 +299,7 @@ def _mapping(key: str, value: object) -> tuple[MappingItem, ...]:
 
 
 def _consent_item(where: str, item: Mapping[str, object]) -> ConsentItem:
-    _known(where, item, {f.name for f in dataclasses.fields(ConsentItem)})
+    known(where, item, {f.name for f in dataclasses.fields(ConsentItem)})
     kind = item.get("kind")
     if kind not in ("opt_in", "opt_out", "enumeration", "date_pair"):
         raise SettingRefused(
@@ -357,7 +313,7 @@ def _consent_item(where: str, item: Mapping[str, object]) -> ConsentItem:
         values=_values(where, item) if kind == "enumeration" else {},
         in_property=_property_name(where, "in_property", item) if pair else "",
         out_property=_property_name(where, "out_property", item) if pair else "",
-        false_says_nothing=_flag(f"{where}: false_says_nothing", item.get("false_says_nothing", False)),
+        false_says_nothing=flag(f"{where}: false_says_nothing", item.get("false_says_nothing", False)),
     )
     _refuse_unfit(where, result)
     return result
@@ -388,7 +344,7 @@ def _values(where: str, item: Mapping[str, object]) -> Mapping[str, str]:
 
 
 def _consent_mapping(key: str, value: object) -> tuple[ConsentItem, ...]:
-    items = _list_of(_consent_item)(key, value)
+    items = list_of(_consent_item)(key, value)
     names = Counter((item.channel, name) for item in items for name in item.properties)
     twice = [pair for pair, count in names.items() if count > 1]
     if twice:
@@ -396,28 +352,11 @@ def _consent_mapping(key: str, value: object) -> tuple[ConsentItem, ...]:
     return items
 
 
-def _known(where: str, item: Mapping[str, object], names: Iterable[str]) -> None:
-    unknown = [key for key in item if key not in names]
-    if unknown:
-        raise SettingRefused(f"{where}: unknown key {unknown[0]!r}. Nothing was saved.")
-
-
 def _property_name(where: str, key: str, item: Mapping[str, object]) -> str:
     name = item.get(key)
     if not isinstance(name, str) or not _PROPERTY.fullmatch(name):
         raise SettingRefused(f"{where}: {key} is a HubSpot property's internal name, not {name!r}. Nothing was saved.")
     return name
-
-
-def _text(where: str, key: str, item: Mapping[str, object]) -> str:
-    value = item.get(key, "")
-    if not isinstance(value, str):
-        raise SettingRefused(f"{where}: {key} is text. Nothing was saved.")
-    return value
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
 
 
 def _plain(value: object) -> object:
@@ -431,17 +370,17 @@ def _plain(value: object) -> object:
 
 
 _READERS: Mapping[str, Callable[[str, object], object]] = {
-    "two_way": _flag,
+    "two_way": flag,
     "mapping": _mapping,
     "consent_mapping": _consent_mapping,
     "schedule": _schedule,
-    "conflict_policy": _choice(Policy),
-    "blanks": _choice(Blanks),
-    "match_by": _choice(MatchBy),
-    "deletions": _choice(Deletions),
-    "delete_brake": _number(0, 100),
-    "burst_share": _number(1, 100),
-    "hold_hours": _number(0, 24 * 365),
+    "conflict_policy": choice(Policy),
+    "blanks": choice(Blanks),
+    "match_by": choice(MatchBy),
+    "deletions": choice(Deletions),
+    "delete_brake": number(0, 100),
+    "burst_share": number(1, 100),
+    "hold_hours": number(0, 24 * 365),
     "default_region": _region,
     "status_channel": _channel,
 }
