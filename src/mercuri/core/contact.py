@@ -78,6 +78,7 @@ class Address:
     label: str = ""  # the field or property it came from
     primary: bool = False
     problem: str = ""  # why there is no normal form, in plain words
+    extension: str = ""  # of a phone: not dialled by a message, but two extensions are two people
 
 
 @dataclass(frozen=True, slots=True)
