@@ -34,6 +34,17 @@ def number(low: float, high: float) -> Callable[[str, object], float]:
     return read
 
 
+def whole(low: int, high: int) -> Callable[[str, object], int]:
+    """A reader of whole numbers within two limits, both included."""
+
+    def read(key: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise SettingRefused(f"{key} is a whole number from {low} to {high}, not {value!r}. Nothing was saved.")
+        return value
+
+    return read
+
+
 def choice(kind: type[_Choice]) -> Callable[[str, object], _Choice]:
     """A reader of one word out of a closed set."""
 

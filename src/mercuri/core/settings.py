@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import phonenumbers
 
 from mercuri.core.checks import SettingRefused as SettingRefused
-from mercuri.core.checks import choice, flag, known, list_of, listed, number, text
+from mercuri.core.checks import choice, flag, known, list_of, listed, number, text, whole
 from mercuri.core.contact import STANDARD
 from mercuri.core.cron import is_schedule
 
@@ -135,7 +135,7 @@ class PortalSettings:
     match_by: MatchBy = MatchBy.EMAIL
     deletions: Deletions = Deletions.KEEP
     delete_brake: float = 2
-    burst_share: float = 90
+    burst_share: int = 90
     hold_hours: float = 24  # how long a merge waits before it is carried to HubSpot, where it cannot be undone
 
 
@@ -379,7 +379,7 @@ _READERS: Mapping[str, Callable[[str, object], object]] = {
     "match_by": choice(MatchBy),
     "deletions": choice(Deletions),
     "delete_brake": number(0, 100),
-    "burst_share": number(1, 100),
+    "burst_share": whole(1, 100),
     "hold_hours": number(0, 24 * 365),
     "default_region": _region,
     "status_channel": _channel,

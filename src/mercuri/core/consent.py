@@ -1,0 +1,313 @@
+"""Who may be messaged on an address, and why. Nothing else in the product opens an address that this closes.
+
+State belongs to an address on a channel. Three last-writer registers say who said what and when: the person, the CRM
+(one entry for each mapped property of each record) and staff. Whoever closed it may open it; only the person opens what
+the person closed; a later act of the person beats everyone; a blank says nothing. Joining registers is commutative,
+associative and idempotent, so replays, disorder, merges and repeated imports cannot change the answer.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from mercuri.core.contact import Address
+from mercuri.core.settings import CHANNELS as CHANNELS
+
+#: Who speaks of consent in HubSpot: portal, record and property.
+SourceKey = tuple[str, str, str]
+
+
+class Register(enum.Enum):
+    """Who said it."""
+
+    PERSON = "person"
+    CRM = "crm"
+    STAFF = "staff"
+
+
+class State(enum.Enum):
+    """What was said. PAUSE and RESUME hold sending back and let it go on; they neither open nor close."""
+
+    IN = "in"
+    OUT = "out"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+#: Which register each kind of event writes. The crm register is fed by the sync only.
+KIND_TO_REGISTER: Mapping[str, Register] = {
+    "message": Register.PERSON,
+    "preference": Register.PERSON,
+    "form": Register.PERSON,
+    "carrier": Register.PERSON,
+    "complaint": Register.PERSON,
+    "suppression": Register.PERSON,  # kept from a person who was erased
+    "staff": Register.STAFF,
+    "import": Register.STAFF,
+    "property": Register.CRM,
+    "subscription": Register.CRM,  # HubSpot's subscriptions API
+}
+#: The kinds that other programs may report.
+API_KINDS = ("message", "preference", "complaint", "carrier", "form", "staff")
+#: Kinds that can only close: a carrier or a complaint never gives permission.
+OUT_ONLY = frozenset({"carrier", "complaint", "suppression"})
+#: How often an opt-out is written again when HubSpot turns it back on; after that a person is alerted.
+CORRECTIONS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a register holds: when it was said and what; `how` is the kind of event and `by` who spoke, for reasons."""
+
+    at: datetime
+    state: State
+    how: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """All that was said of one address on one channel, the latest of each speaker."""
+
+    person: Entry | None = None
+    staff: Entry | None = None
+    crm: Mapping[SourceKey, Entry] = field(default_factory=dict)
+    pause: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentEvent:
+    """One piece of evidence. `source_key` is given for the crm register only."""
+
+    channel: str
+    address: str
+    register: Register
+    state: State
+    kind: str
+    occurred_at: datetime
+    observed_at: datetime
+    actor: str = ""
+    source: str = ""
+    proof: Mapping[str, str] = field(default_factory=dict)
+    source_key: SourceKey | None = None
+
+    @property
+    def key(self) -> str:
+        """What makes a repeated delivery the same event: all of it but the moment at which we saw it."""
+        said = [self.channel, self.address, self.register.value, self.state.value, self.kind, self.actor, self.source]
+        parts = [*said, self.occurred_at.timestamp(), sorted(self.proof.items()), self.source_key]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an address shows on a channel: state is subscribed, unsubscribed or never; `reason` is a sentence."""
+
+    state: str
+    sendable: bool
+    reason: str
+    closed_by: Register | None = None
+    paused: bool = False
+
+
+def hear(registers: Registers, event: ConsentEvent) -> Registers:
+    """The registers with one more event. Order and repetition do not matter.
+
+    A time in the future counts as the time at which it was seen: otherwise one wrong clock could outvote every later
+    act of the person.
+    """
+    if event.state is State.IN and event.kind in OUT_ONLY:
+        return registers
+    entry = Entry(min(event.occurred_at, event.observed_at), event.state, event.kind, event.actor)
+    if event.state in (State.PAUSE, State.RESUME):
+        return replace(registers, pause=_latest(registers.pause, entry))
+    if event.register is Register.PERSON:
+        return replace(registers, person=_latest(registers.person, entry))
+    if event.register is Register.STAFF:
+        return replace(registers, staff=_latest(registers.staff, entry))
+    key = event.source_key or ("", "", event.source)
+    return join(registers, Registers(crm={key: entry}))
+
+
+def join(one: Registers, other: Registers) -> Registers:
+    """Both taken together: of each speaker the latest word; at equal times `out` wins."""
+    keys = one.crm.keys() | other.crm.keys()
+    crm = {key: _latest(one.crm.get(key), other.crm.get(key)) for key in keys}
+    return Registers(
+        person=_latest(one.person, other.person),
+        staff=_latest(one.staff, other.staff),
+        crm={key: entry for key, entry in crm.items() if entry is not None},
+        pause=_latest(one.pause, other.pause),
+    )
+
+
+def state_of(events: Iterable[ConsentEvent]) -> Registers:
+    """The registers that the evidence gives, rebuilt from nothing."""
+    registers = Registers()
+    for event in events:
+        registers = hear(registers, event)
+    return registers
+
+
+def shown(registers: Registers) -> Verdict:
+    """The state of an address on a channel, whether it may be sent to, and why."""
+    paused = is_paused(registers)
+    closing = closed_by(registers)
+    if closing:
+        register, source, entry = closing[0]
+        return Verdict("unsubscribed", False, _closed_sentence(register, source, entry), register, paused)
+    proof = _proof(registers)
+    if proof is None:
+        return Verdict("never", False, "Never asked: nobody has given permission.", None, paused)
+    if paused:
+        return Verdict(
+            "subscribed", False, "Paused: a message looks like a stop. A person has to read it first.", None, True
+        )
+    return Verdict("subscribed", True, _open_sentence(*proof))
+
+
+def closed_by(registers: Registers) -> list[tuple[Register, SourceKey | None, Entry]]:
+    """Every entry that keeps the address closed, the person's first, then staff's, then HubSpot's."""
+    crm = [(Register.CRM, key, entry) for key, entry in sorted(registers.crm.items())]
+    said = [(Register.PERSON, None, registers.person), (Register.STAFF, None, registers.staff), *crm]
+    return [
+        (register, key, entry)
+        for register, key, entry in said
+        if entry is not None and entry.state is State.OUT and not _reopened(registers, entry)
+    ]
+
+
+def may_open(registers: Registers, by: Register, source: SourceKey | None = None) -> bool:
+    """Whether an `in` said now by this party would leave nothing closed. For the crm, `source` is who says it there."""
+    if by is Register.PERSON:
+        return True
+    return all(
+        register is by and (by is not Register.CRM or key == source) for register, key, _ in closed_by(registers)
+    )
+
+
+def is_paused(registers: Registers) -> bool:
+    """Whether sending waits for someone's decision: a pause that neither a RESUME nor a later word of the person ended.
+
+    Other acts of staff do not end it: an import is no decision about a message.
+    """
+    pause, person = registers.pause, registers.person
+    if pause is None or pause.state is State.RESUME:
+        return False
+    return person is None or person.at <= pause.at
+
+
+def status_of_contact(
+    addresses: Iterable[Address], states: Mapping[tuple[str, str], Verdict], status_channel: str = "sms"
+) -> tuple[str, str]:
+    """`subscribed` or `not_subscribed`, with the reason: the state of the primary address of the channel.
+
+    `states` is keyed by channel and normal address; one that is not there was never asked.
+    """
+    kind, word = ("email", "e-mail address") if status_channel == "email" else ("phone", "phone number")
+    primary = next((address for address in addresses if address.kind == kind and address.primary), None)
+    if primary is None:
+        return "not_subscribed", f"There is no {word}."
+    if primary.normal is None:
+        return "not_subscribed", f"The {word} is not valid: {primary.problem or 'it cannot be read'}."
+    verdict = states.get((status_channel, primary.normal)) or shown(Registers())
+    return ("subscribed" if verdict.sendable else "not_subscribed"), verdict.reason
+
+
+def to_json(registers: Registers) -> str:
+    """The registers as JSON text; `from_json` gives them back."""
+    one = {name: _entry_out(entry) for name, entry in _single(registers).items() if entry is not None}
+    crm = [[*key, *_entry_out(entry)] for key, entry in sorted(registers.crm.items())]
+    return json.dumps({**one, **({"crm": crm} if crm else {})}, ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(text: str) -> Registers:
+    """Registers from the text that `to_json` made."""
+    data = json.loads(text)
+    crm = {(str(row[0]), str(row[1]), str(row[2])): _entry_in(row[3:]) for row in data.get("crm", ())}
+    single = {name: _entry_in(data[name]) for name in ("person", "staff", "pause") if name in data}
+    return Registers(crm=crm, **single)
+
+
+def _latest(one: Entry | None, other: Entry | None) -> Entry | None:
+    known = [entry for entry in (one, other) if entry is not None]
+    return max(known, key=_weight, default=None)
+
+
+def _weight(entry: Entry) -> tuple[datetime, bool, str, str, str]:
+    # A total order, so that joining is commutative to the last detail. The closing word weighs more.
+    return entry.at, entry.state in (State.OUT, State.PAUSE), entry.state.value, entry.how, entry.by
+
+
+def _reopened(registers: Registers, entry: Entry) -> bool:
+    person = registers.person
+    return person is not None and person.state is State.IN and person.at > entry.at
+
+
+def _proof(registers: Registers) -> tuple[Register, SourceKey | None, Entry] | None:
+    """The strongest word that opened it: the person's, else staff's, else HubSpot's latest."""
+    if registers.person is not None and registers.person.state is State.IN:
+        return Register.PERSON, None, registers.person
+    if registers.staff is not None and registers.staff.state is State.IN:
+        return Register.STAFF, None, registers.staff
+    said_in = [(entry.at, key) for key, entry in registers.crm.items() if entry.state is State.IN]
+    key = max(said_in)[1] if said_in else None
+    return None if key is None else (Register.CRM, key, registers.crm[key])
+
+
+_HOW = {
+    "message": "by message",
+    "preference": "in their WhatsApp preferences",
+    "form": "in a form",
+    "carrier": "reported by the carrier",
+    "complaint": "by a complaint",
+    "suppression": "kept from before their data was erased",
+    "import": "with an import",
+}
+
+
+def _closed_sentence(register: Register, source: SourceKey | None, entry: Entry) -> str:
+    when = _when(entry.at)
+    if register is Register.PERSON:
+        return (
+            f"Opted out by the person {_HOW.get(entry.how, '')}".rstrip()
+            + f" on {when}. Only the person can open it again."
+        )
+    if register is Register.STAFF:
+        return f"Opted out by {entry.by or 'a colleague'} {_HOW.get(entry.how, '')}".rstrip() + f" on {when}."
+    return f"{_speaker(source)} says no since {when}."
+
+
+def _open_sentence(register: Register, source: SourceKey | None, entry: Entry) -> str:
+    when = _when(entry.at)
+    if register is Register.PERSON:
+        return f"Subscribed by the person {_HOW.get(entry.how, '')}".rstrip() + f" on {when}."
+    if register is Register.STAFF:
+        return f"Subscribed by {entry.by or 'a colleague'} {_HOW.get(entry.how, '')}".rstrip() + f" on {when}."
+    return f"{_speaker(source)} says yes since {when}."
+
+
+def _speaker(source: SourceKey | None) -> str:
+    portal, record, name = source or ("", "", "")
+    return f"HubSpot ({name} of record {record} in portal {portal})"
+
+
+def _when(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _single(registers: Registers) -> dict[str, Entry | None]:
+    return {"person": registers.person, "staff": registers.staff, "pause": registers.pause}
+
+
+def _entry_out(entry: Entry) -> list[str]:
+    return [entry.at.isoformat(), entry.state.value, entry.how, entry.by]
+
+
+def _entry_in(row: list[str]) -> Entry:
+    return Entry(datetime.fromisoformat(row[0]), State(row[1]), row[2], row[3])
