@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -31,8 +31,10 @@ _INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060
 _WITHOUT_INVISIBLE = dict.fromkeys(map(ord, _INVISIBLE))
 _SPLIT_PHONES = re.compile(r"[,;/|\n]|\bor\b", re.IGNORECASE)
 _SPLIT_EMAILS = re.compile(r"[,;\s]+")
+_TWO_DIGITS = re.compile(r"[\s(]*\d\d")
 _BRAZIL_OLD_MOBILE = re.compile(r"(\d\d)([6-9]\d{7})")
 _MEXICO_OLD_MOBILE = re.compile(r"1(\d{10})")
+_REPEATED = "a placeholder: one digit repeated"
 _KINDS = {
     PhoneNumberType.MOBILE: "mobile",
     PhoneNumberType.FIXED_LINE: "fixed",
@@ -55,11 +57,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A valid number. `kind` is mobile, fixed, fixed_or_mobile or other; `region` is an ISO country, or empty."""
+    """A valid number. `kind` is mobile, fixed, fixed_or_mobile (where the plan does not tell) or other."""
 
     e164: str
     extension: str = ""
-    region: str = ""
     kind: str = ""
 
     @property
@@ -182,6 +183,8 @@ def _country_order(item: tuple[str, str]) -> tuple[str, str]:
 
 
 def _phone_text(raw: str) -> str:
+    if raw.isascii() and "\x00" not in raw:
+        return raw.strip()
     return clean_text(raw).translate(_WITHOUT_INVISIBLE).strip()
 
 
@@ -192,9 +195,7 @@ def _known_region(region: str) -> str | None:
 @lru_cache(maxsize=65_536)
 def _parse_all(text: str, region: str | None) -> tuple[Phone | Refused, ...]:
     whole = _parse_one(text, region)
-    if isinstance(whole, Phone) and not whole.extension:
-        return (whole,)
-    if len(text) > PHONE_TEXT:
+    if len(text) > PHONE_TEXT or (isinstance(whole, Phone) and not whole.extension):
         return (whole,)
     parts = [_parse_one(part, region) for piece in _SPLIT_PHONES.split(text) if (part := piece.strip())]
     found = tuple(dict.fromkeys(part for part in parts if isinstance(part, Phone)))
@@ -209,33 +210,24 @@ def _parse_one(text: str, region: str | None) -> Phone | Refused:
         return Refused("empty")
     if len(text) > PHONE_TEXT:
         return Refused("too long to be a phone number")
-    number = _valid(text, region)
-    if number is None and (digits := _own_digits(text)).startswith("00"):
-        number = _valid("+" + digits[2:], region)
-    if number is None:
-        return Refused(_why_not(text, region))
-    if len(set(str(number.national_number))) == 1:
-        return Refused("a placeholder: one digit repeated")
-    return _phone(number)
+    phone = _valid(text, region)
+    if phone is None and (prefix := _TWO_DIGITS.match(text)) and _own_digits(prefix[0]) == "00":
+        phone = _valid("+" + text[prefix.end() :], region)
+    return phone or Refused(_why_not(text, region))
 
 
-def _phone(number: PhoneNumber) -> Phone:
-    return Phone(
-        e164=phonenumbers.format_number(number, PhoneNumberFormat.E164),
-        extension=number.extension or "",
-        region=phonenumbers.region_code_for_number(number) or "",
-        kind=_KINDS.get(phonenumbers.number_type(number), "other"),
-    )
-
-
-def _valid(text: str, region: str | None) -> PhoneNumber | None:
+def _valid(text: str, region: str | None) -> Phone | Refused | None:
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
     for candidate in (number, _todays_form(number)):
-        if candidate is not None and phonenumbers.is_valid_number(candidate):
-            return candidate
+        # A number has a type exactly when it is valid; to ask both would cost as much again as the parsing.
+        if candidate and (kind := phonenumbers.number_type(candidate)) != PhoneNumberType.UNKNOWN:
+            if len(set(str(candidate.national_number))) == 1:
+                return Refused(_REPEATED)
+            e164 = phonenumbers.format_number(candidate, PhoneNumberFormat.E164)
+            return Phone(e164, candidate.extension or "", _KINDS.get(kind, "other"))
     return None
 
 
@@ -313,9 +305,7 @@ def _with_primaries(found: Iterable[Address]) -> Iterable[Address]:
         is_primary = address.normal is not None and address.kind not in has_primary
         if is_primary:
             has_primary.add(address.kind)
-        yield Address(
-            address.kind, address.raw, address.normal, address.label, is_primary, address.problem, address.extension
-        )
+        yield replace(address, primary=is_primary)
 
 
 def equal_form(kind: str, raw: str, region: str) -> str:
