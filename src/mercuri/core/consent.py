@@ -207,10 +207,12 @@ def status_of_contact(
 ) -> tuple[str, str]:
     """`subscribed` or `not_subscribed`, with the reason: the state of the primary address of the channel.
 
-    `states` is keyed by channel and normal address; one that is not there was never asked.
+    `states` is keyed by channel and normal address; one that is not there was never asked. Where no address is primary,
+    since none is valid, the first one is spoken of.
     """
     kind, word = ("email", "e-mail address") if status_channel == "email" else ("phone", "phone number")
-    primary = next((address for address in addresses if address.kind == kind and address.primary), None)
+    held = sorted((a for a in addresses if a.kind == kind), key=lambda address: not address.primary)
+    primary = held[0] if held else None
     if primary is None:
         return "not_subscribed", f"There is no {word}."
     if primary.normal is None:
