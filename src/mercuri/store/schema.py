@@ -19,14 +19,21 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
 
 #: SQLite makes a row id of INTEGER PRIMARY KEY only, PostgreSQL a sequence of BIGINT.
 _ID: TypeEngine[int] = BigInteger().with_variant(Integer, "sqlite")
+
+
+#: Sorted by code point on both, whatever the language of the database.
+_KEY: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def _id() -> Column[int]:
@@ -165,11 +172,13 @@ contact = Table(
     Column("phone", Text, nullable=False, server_default=""),
     Column("email", Text, nullable=False, server_default=""),
     Column("custom", Text, nullable=False, server_default="{}"),  # {name: value}, without the "custom." prefix
-    Column("origins", Text, nullable=False, server_default="{}"),  # {field: [kind, by, at, run]}
+    # {field: [kind, by, at, run]}; "*" stands for every other field that has a value
+    Column("origins", Text, nullable=False, server_default="{}"),
     Column("subscribed", Boolean, nullable=False, server_default=text("false")),
     Column("status_reason", Text, nullable=False, server_default=""),
-    Column("name_key", Text, nullable=False, server_default=""),  # folded "last first", for sorting
-    Column("search", Text, nullable=False, server_default=""),  # folded names, e-mails, phones, digits
+    Column("name_key", _KEY, nullable=False, server_default=""),  # folded "last first", cut, for sorting
+    Column("email_key", _KEY, nullable=False, server_default=""),  # folded e-mail, cut, for sorting
+    Column("search", _KEY, nullable=False, server_default=""),  # written and read by store.search
     Column("version", Integer, nullable=False, server_default="1"),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -183,11 +192,13 @@ for _name, _columns in {
     "contact_name": ("name_key", "id"),
     "contact_updated": ("updated_at", "id"),
     "contact_created": ("created_at", "id"),
-    "contact_email": ("email", "id"),
+    "contact_email": ("email_key", "id"),
     "contact_status_name": ("subscribed", "name_key", "id"),
     "contact_status_updated": ("subscribed", "updated_at", "id"),
 }.items():
-    Index(_name, contact.c.workspace_id, *(contact.c[c] for c in _columns), sqlite_where=_ALIVE, postgresql_where=_ALIVE)
+    Index(
+        _name, contact.c.workspace_id, *(contact.c[c] for c in _columns), sqlite_where=_ALIVE, postgresql_where=_ALIVE
+    )
 Index("contact_id", contact.c.workspace_id, contact.c.id)
 Index(
     "contact_run",
@@ -209,9 +220,21 @@ address = Table(
     Column("label", Text, nullable=False, server_default=""),
     Column("is_primary", Boolean, nullable=False),
     Column("problem", Text, nullable=False, server_default=""),
+    Column("extension", Text, nullable=False, server_default=""),
     PrimaryKeyConstraint("workspace_id", "contact_id", "position"),
 )
-Index("address_normal", address.c.workspace_id, address.c.kind, address.c.normal, address.c.contact_id)
+Index(
+    "address_normal",
+    address.c.workspace_id,
+    address.c.kind,
+    address.c.normal,
+    address.c.contact_id,
+    sqlite_where=text("normal IS NOT NULL"),
+    postgresql_where=text("normal IS NOT NULL"),
+)
+
+#: SQLite only: contacts up to this id are in the search index; a bulk load adds its own at the end.
+search_state = Table("search_state", metadata, Column("upto", BigInteger, nullable=False))
 
 # --- two sides --------------------------------------------------------------------------------------------------
 
@@ -345,7 +368,9 @@ failure = Table(
     _id(),
     _workspace(),
     Column("portal_id", Text, nullable=False),
-    Column("key", Text, nullable=False),  # record:<id>, contact:<id> or address:<channel>:<address>: one row per thing that fails
+    Column(
+        "key", Text, nullable=False
+    ),  # record:<id>, contact:<id> or address:<channel>:<address>: one row per thing that fails
     Column("contact_id", BigInteger),
     Column("record_id", Text),
     Column("run_id", BigInteger),
@@ -421,7 +446,13 @@ consent_event = Table(
     Column("observed_at", BigInteger, nullable=False),
     UniqueConstraint("workspace_id", "event_key"),
 )
-Index("consent_event_address", consent_event.c.workspace_id, consent_event.c.channel, consent_event.c.address, consent_event.c.id)
+Index(
+    "consent_event_address",
+    consent_event.c.workspace_id,
+    consent_event.c.channel,
+    consent_event.c.address,
+    consent_event.c.id,
+)
 
 consent_state = Table(
     "consent_state",
@@ -433,7 +464,9 @@ consent_state = Table(
     Column("state", Text, nullable=False),  # subscribed | unsubscribed | never
     Column("reason", Text, nullable=False),
     Column("paused", Boolean, nullable=False, server_default=text("false")),  # a person has to decide first
-    Column("flips", Text, nullable=False, server_default="{}"),  # corrections sent to HubSpot, per portal/record/property
+    Column(
+        "flips", Text, nullable=False, server_default="{}"
+    ),  # corrections sent to HubSpot, per portal/record/property
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace_id", "channel", "address"),
 )
@@ -564,3 +597,35 @@ merge_batch = Table(
 )
 
 TABLES: tuple[Table, ...] = tuple(metadata.sorted_tables)
+
+# --- the search index, which each dialect has its own way for (see `store.search`) -------------------------------
+
+_SQLITE_SEARCH = (
+    # detail=none keeps the index small; a hit is checked against the text itself
+    "CREATE VIRTUAL TABLE contact_fts USING fts5(search, content='contact', content_rowid='id',"
+    " tokenize='trigram case_sensitive 1', detail='none')",
+    "INSERT INTO search_state (upto) VALUES (0)",
+    "CREATE TRIGGER contact_search_changed AFTER UPDATE OF search ON contact"
+    " WHEN old.search <> new.search AND old.id <= (SELECT upto FROM search_state) BEGIN"
+    " INSERT INTO contact_fts (contact_fts, rowid, search) VALUES ('delete', old.id, old.search);"
+    " INSERT INTO contact_fts (rowid, search) VALUES (new.id, new.search); END",
+    "CREATE TRIGGER contact_search_gone AFTER DELETE ON contact"
+    " WHEN old.id <= (SELECT upto FROM search_state) BEGIN"
+    " INSERT INTO contact_fts (contact_fts, rowid, search) VALUES ('delete', old.id, old.search); END",
+)
+
+
+def _make_search(target: MetaData, connection: Connection, **options: object) -> None:
+    if connection.dialect.name == "sqlite":
+        for statement in _SQLITE_SEARCH:
+            connection.exec_driver_sql(statement)
+        return
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    except DBAPIError:
+        return  # no right to, or not installed: the search reads every contact then, and `mercuri db check` says so
+    connection.exec_driver_sql("CREATE INDEX contact_search ON contact USING gin (search gin_trgm_ops)")
+
+
+event.listen(metadata, "after_create", _make_search)

@@ -1,0 +1,250 @@
+"""Portals: one HubSpot account each, with encrypted tokens, settings, watermark, schema and the lease of a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from mercuri.core.contact import PortalId
+from mercuri.core.properties import Option, Property
+from mercuri.core.settings import DEFAULTS, PortalSettings, from_document, to_document
+from mercuri.errors import AppError, NotFound, Remedy
+from mercuri.store import schema as tables
+from mercuri.store.database import Tx
+from mercuri.store.jsons import dumps, loads
+from mercuri.store.times import maybe_moment, maybe_ms, to_ms
+
+_p = tables.portal.c
+
+
+class LeaseLost(AppError):
+    """Another worker took the portal over: whoever gets this stops at once and writes nothing."""
+
+    remedy = Remedy.RETRY
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """One HubSpot account as connected. `state` is connected, reconnect or disconnected.
+
+    `reading`, `sweep`, `usage` and `account` are plain JSON data of the engine. Tokens are not part of it.
+    """
+
+    id: PortalId
+    name: str
+    kind: str  # oauth | static
+    state: str = "connected"
+    settings: PortalSettings = DEFAULTS
+    scopes: tuple[str, ...] = ()
+    account: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    watermark: datetime | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    swept_at: datetime | None = None
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+    hint_at: datetime | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    next_at: datetime | None = None
+    parked_until: datetime | None = None
+
+    @property
+    def portal_id(self) -> PortalId:
+        """HubSpot's account id."""
+        return self.id
+
+
+_COLUMNS = (
+    _p.portal_id,
+    _p.name,
+    _p.kind,
+    _p.state,
+    _p.settings,
+    _p.scopes,
+    _p.account,
+    _p.problem,
+    _p.watermark,
+    _p.reading,
+    _p.swept_at,
+    _p.sweep,
+    _p.hint_at,
+    _p.usage,
+    _p.next_at,
+    _p.parked_until,
+)
+_TIMES = ("watermark", "swept_at", "hint_at", "next_at", "parked_until")
+_DOCUMENTS = ("account", "reading", "sweep", "usage")
+
+
+def add(tx: Tx, portal: Portal, secrets: bytes | None, at: datetime) -> None:
+    """Connect a portal, or connect it again: then its settings, watermark and schema stay as they were."""
+    values = {
+        "name": portal.name,
+        "kind": portal.kind,
+        "secrets": secrets,
+        "scopes": dumps(list(portal.scopes)),
+        "account": dumps(dict(portal.account)),
+        "state": "connected",
+        "problem": "",
+    }
+    if not tx.execute(_update(tx, portal.id).values(values)).rowcount:
+        settings = dumps(to_document(portal.settings))
+        key = {"workspace_id": tx.workspace, "portal_id": portal.id}
+        tx.execute(sa.insert(tables.portal).values(**key, **values, settings=settings, created_at=to_ms(at)))
+
+
+def _update(tx: Tx, portal: PortalId) -> sa.Update:
+    return sa.update(tables.portal).where(_p.workspace_id == tx.workspace, _p.portal_id == portal)
+
+
+def _portal(row: Any) -> Portal:
+    values = dict(row._mapping)
+    for name in _TIMES:
+        values[name] = maybe_moment(values[name])
+    for name in _DOCUMENTS:
+        values[name] = loads(values[name])
+    settings = from_document(loads(values.pop("settings")))
+    scopes = tuple(loads(values.pop("scopes")))
+    return Portal(id=values.pop("portal_id"), settings=settings, scopes=scopes, **values)
+
+
+def get(tx: Tx, portal: PortalId) -> Portal:
+    """One portal, disconnected ones too. Raises NotFound."""
+    query = sa.select(*_COLUMNS).where(_p.workspace_id == tx.workspace, _p.portal_id == portal)
+    row = tx.execute(query).first()
+    if row is None:
+        raise NotFound(f"No portal {portal} is connected.")
+    return _portal(row)
+
+
+def all(tx: Tx) -> list[Portal]:  # read as `portals.all`
+    """Every portal of the workspace, in order of connection."""
+    query = sa.select(*_COLUMNS).where(_p.workspace_id == tx.workspace).order_by(_p.created_at, _p.portal_id)
+    return [_portal(row) for row in tx.execute(query)]
+
+
+def save(tx: Tx, portal: PortalId, **values: Any) -> None:
+    """Set fields of `Portal` by name, other than id and settings. Raises NotFound."""
+    stored = dict(values)
+    for name, value in values.items():
+        if name in _TIMES:
+            stored[name] = maybe_ms(value)
+        elif name in _DOCUMENTS:
+            stored[name] = dumps(dict(value))
+        elif name == "scopes":
+            stored[name] = dumps(list(value))
+    if not tx.execute(_update(tx, portal).values(stored)).rowcount:
+        raise NotFound(f"No portal {portal} is connected.")
+
+
+def update_settings(tx: Tx, portal: PortalId, settings: PortalSettings) -> None:
+    """Store checked settings. Raises NotFound."""
+    save(tx, portal, settings=dumps(to_document(settings)))
+
+
+def set_state(tx: Tx, portal: PortalId, state: str, problem: str = "") -> None:
+    """Say how the connection stands; `disconnected` forgets the tokens."""
+    save(tx, portal, state=state, problem=problem)
+    if state == "disconnected":
+        save(tx, portal, secrets=None)
+
+
+def set_watermark(tx: Tx, portal: PortalId, watermark: datetime | None) -> None:
+    """Move the moment up to which the portal has been read; in the transaction that stores what was read."""
+    save(tx, portal, watermark=watermark)
+
+
+def save_tokens(tx: Tx, portal: PortalId, secrets: bytes) -> None:
+    """Store tokens, encrypted by the caller."""
+    save(tx, portal, secrets=secrets)
+
+
+def load_tokens(tx: Tx, portal: PortalId) -> bytes | None:
+    """The encrypted tokens, None once disconnected. In a write transaction, no other one can load them meanwhile."""
+    query = sa.select(_p.secrets).where(_p.workspace_id == tx.workspace, _p.portal_id == portal)
+    found: bytes | None = tx.execute(query.with_for_update()).scalar()
+    return found
+
+
+# --- the lease: one worker at a time ------------------------------------------------------------------------------
+
+
+def take_lease(tx: Tx, portal: PortalId, owner: str, now: datetime, until: datetime) -> int | None:
+    """Take the portal for `owner` when nobody holds it at `now`; the answer is the fence, None when it is taken.
+
+    Each lease has a higher fence than the last, so that a worker that slept through its lease is known. Taking it
+    again as the same owner is a new lease.
+    """
+    free = sa.or_(_p.lease_owner.is_(None), _p.lease_until <= to_ms(now), _p.lease_owner == owner)
+    change = _update(tx, portal).where(free).values(lease_owner=owner, lease_until=to_ms(until), fence=_p.fence + 1)
+    fence: int | None = tx.execute(change.returning(_p.fence)).scalar()
+    return fence
+
+
+def renew_lease(tx: Tx, portal: PortalId, fence: int, until: datetime) -> None:
+    """Keep the lease longer. Raises LeaseLost."""
+    held = _update(tx, portal).where(_p.fence == fence, _p.lease_owner.is_not(None))
+    if not tx.execute(held.values(lease_until=to_ms(until))).rowcount:
+        raise LeaseLost("Another worker took this portal over.")
+
+
+def release_lease(tx: Tx, portal: PortalId, fence: int) -> None:
+    """Give the lease back; does nothing when another worker has it by now."""
+    tx.execute(_update(tx, portal).where(_p.fence == fence).values(lease_owner=None, lease_until=None))
+
+
+def check_fence(tx: Tx, portal: PortalId, fence: int) -> None:
+    """Raise LeaseLost unless the lease is still this one; it stays so until the transaction ends."""
+    query = sa.select(_p.fence).where(_p.workspace_id == tx.workspace, _p.portal_id == portal)
+    if tx.execute(query.with_for_update(read=True)).scalar() != fence:
+        raise LeaseLost("Another worker took this portal over.")
+
+
+def lease_holder(tx: Tx, portal: PortalId, now: datetime) -> str | None:
+    """Who holds the portal at `now`."""
+    query = sa.select(_p.lease_owner).where(
+        _p.workspace_id == tx.workspace, _p.portal_id == portal, _p.lease_until > to_ms(now)
+    )
+    owner: str | None = tx.execute(query).scalar()
+    return owner
+
+
+# --- the schema of its properties ---------------------------------------------------------------------------------
+
+
+def save_schema(tx: Tx, portal: PortalId, properties: Sequence[Property], at: datetime) -> list[str]:
+    """Store what the portal's properties are now; the answer is the names that were there before and are gone."""
+    s = tables.property_schema.c
+    mine = (s.workspace_id == tx.workspace, s.portal_id == portal)
+    before = set(tx.execute(sa.select(s.name).where(*mine, s.gone_at.is_(None))).scalars())
+    now = {p.name: p for p in properties}
+    gone = sorted(before - now.keys())
+    tx.execute(sa.delete(tables.property_schema).where(*mine, s.name.in_(list(now))))
+    tx.execute(sa.update(tables.property_schema).where(*mine, s.gone_at.is_(None)).values(gone_at=to_ms(at)))
+    rows = [(tx.workspace, portal, p.name, dumps(asdict(p)), to_ms(at)) for p in now.values()]
+    tx.insert_many(tables.property_schema, ("workspace_id", "portal_id", "name", "body", "seen_at"), rows)
+    return gone
+
+
+def schema(tx: Tx, portal: PortalId) -> tuple[Property, ...]:
+    """The portal's properties as last seen, without those that are gone, by name."""
+    s = tables.property_schema.c
+    query = sa.select(s.body).where(s.workspace_id == tx.workspace, s.portal_id == portal, s.gone_at.is_(None))
+    return tuple(_property(body) for body in tx.execute(query.order_by(s.name)).scalars())
+
+
+def gone(tx: Tx, portal: PortalId) -> dict[str, datetime]:
+    """Properties that vanished from the portal, and since when."""
+    s = tables.property_schema.c
+    query = sa.select(s.name, s.gone_at).where(s.workspace_id == tx.workspace, s.portal_id == portal)
+    found = tx.execute(query.where(s.gone_at.is_not(None)).order_by(s.name))
+    return {name: moment for name, at in found if (moment := maybe_moment(at)) is not None}
+
+
+def _property(body: str) -> Property:
+    values = loads(body)
+    options = tuple(Option(**option) for option in values.pop("options"))
+    return Property(**values, options=options)

@@ -1,0 +1,61 @@
+"""What only PostgreSQL has: COPY, sequences, advisory locks, and its own idea of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.types.string import StrDumperUnknown
+from sqlalchemy.engine import URL, Connection, Engine
+
+from mercuri.core.normalise import clean_text
+
+#: What its driver raises beside SQLAlchemy, in COPY.
+ERRORS = (psycopg.Error,)
+_UPGRADE_LOCK = 4_242_001
+
+
+class _CleanText(StrDumperUnknown):
+    """Text without NUL and lone surrogates: PostgreSQL refuses both, and one value must not stop a page."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj if obj.isascii() and "\0" not in obj else clean_text(obj))
+
+
+def engine(url: URL) -> Engine:
+    """An engine whose connections are checked before use, since a server restarts behind our back."""
+    made = sa.create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    sa.event.listen(made, "connect", _prepare)
+    return made
+
+
+def _prepare(connection: psycopg.Connection[Any], record: object) -> None:
+    connection.adapters.register_dumper(str, _CleanText)
+    with connection.cursor() as cursor:
+        cursor.execute("SET TIME ZONE 'UTC'")
+        cursor.execute("SET lock_timeout = '30s'")
+    connection.commit()
+
+
+def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Insert rows by COPY, inside the present transaction."""
+    driver = conn.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    names = psycopg.sql.SQL(", ").join(psycopg.sql.Identifier(name) for name in columns)
+    statement = psycopg.sql.SQL("COPY {} ({}) FROM STDIN").format(psycopg.sql.Identifier(table), names)
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def reserve_ids(conn: Connection, table: str, count: int) -> list[int]:
+    """Ids from the table's sequence; not always contiguous, since others take from it too."""
+    statement = sa.text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
+    return sorted(conn.execute(statement, {"table": table, "count": count}).scalars())
+
+
+def lock_for_upgrade(conn: Connection) -> None:
+    """Let one process at a time change the tables; held until the transaction ends."""
+    conn.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
