@@ -1,0 +1,118 @@
+"""Batch writes: split, sent, bisected when a whole batch is refused, and reconciled input by input.
+
+HubSpot may answer a batch in another order, leave inputs out, refuse all for the sake of one, or report some as
+failed (207): the caller gets exactly one outcome for each write all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mercuri.core.contact import Record
+from mercuri.errors import BadRequest, HubSpotError, MissingScope, NotThere, RateLimited, Unauthorised, Unavailable
+from mercuri.hubspot.errors import from_fault
+from mercuri.hubspot.wire import BatchAnswer, Fault, Write, Written
+
+#: Most inputs of one batch (contacts guide).
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one write: exactly one of `record` and `error`. `created` is known for upserts."""
+
+    key: str
+    record: Record | None
+    error: HubSpotError | None
+    created: bool | None = None
+
+
+def write_all(writes: Sequence[Write], send: Callable[[Sequence[Write]], list[Outcome]]) -> list[Outcome]:
+    """Send writes in batches; outcomes in the order of the writes."""
+    outcomes: list[Outcome] = []
+    stopped: HubSpotError | None = None
+    queue = list(parts(writes))
+    while queue:
+        part = queue.pop(0)
+        if stopped is not None:
+            outcomes += _all_failed(part, stopped)
+            continue
+        try:
+            outcomes += send(part)
+        except (RateLimited, Unauthorised, MissingScope) as error:
+            if not outcomes:
+                raise
+            stopped = error
+            outcomes += _all_failed(part, error)
+        except (BadRequest, NotThere) as error:
+            if len(part) == 1:
+                outcomes += _all_failed(part, error)
+            else:
+                queue[:0] = [part[: len(part) // 2], part[len(part) // 2 :]]
+        except Unavailable as error:
+            outcomes += _all_failed(part, error)
+    return outcomes
+
+
+def parts(writes: Sequence[Write], size: int = BATCH) -> Iterator[Sequence[Write]]:
+    """Consecutive batches without equal keys: HubSpot refuses a batch that names one record twice."""
+    part: list[Write] = []
+    keys: set[str] = set()
+    for write in writes:
+        key = write.key.casefold()
+        if len(part) == size or key in keys:
+            yield part
+            part, keys = [], set()
+        part.append(write)
+        keys.add(key)
+    if part:
+        yield part
+
+
+def updated(writes: Sequence[Write], answer: BatchAnswer, portal: str) -> list[Outcome]:
+    """The outcomes of a batch update; an input without an answer is NotThere."""
+    done: dict[str, Written] = {written.record.id: written for written in answer.written}
+    absent = NotThere("HubSpot has no such record any more, or has merged it away.", status=404, portal=portal)
+    return _outcomes(writes, answer, lambda write: done.get(write.key), absent, portal)
+
+
+def upserted(writes: Sequence[Write], answer: BatchAnswer, id_property: str, portal: str) -> list[Outcome]:
+    """The outcomes of a batch upsert; an input without an answer may have been written."""
+    done = {written.record.properties.get(id_property, "").casefold(): written for written in answer.written}
+    absent = Unavailable(
+        "HubSpot did not say what became of this record.", may_have_happened=True, status=200, portal=portal
+    )
+    return _outcomes(writes, answer, lambda write: done.get(write.key.casefold()), absent, portal)
+
+
+def _outcomes(
+    writes: Sequence[Write],
+    answer: BatchAnswer,
+    by_key: Callable[[Write], Written | None],
+    absent: HubSpotError,
+    portal: str,
+) -> list[Outcome]:
+    by_trace = {written.trace: written for written in answer.written if written.trace is not None}
+    faults = _faults_by_input(answer.faults)
+    outcomes = []
+    for place, write in enumerate(writes):
+        written = by_trace.get(str(place)) or by_key(write)
+        fault = faults.get(("trace", str(place))) or faults.get(("id", write.key))
+        if fault is not None:
+            error = from_fault(fault.category, fault.message, fault.raw, fault.existing_id, portal)
+            outcomes.append(Outcome(write.key, None, error))
+        elif written is not None:
+            outcomes.append(Outcome(write.key, written.record, None, written.created))
+        else:
+            outcomes.append(Outcome(write.key, None, absent))
+    return outcomes
+
+
+def _faults_by_input(faults: Sequence[Fault]) -> Mapping[tuple[str, str], Fault]:
+    named = {("trace", trace): fault for fault in faults for trace in fault.traces}
+    return named | {("id", key): fault for fault in faults for key in fault.ids}
+
+
+def _all_failed(writes: Sequence[Write], error: HubSpotError) -> list[Outcome]:
+    return [Outcome(write.key, None, error) for write in writes]

@@ -1,0 +1,364 @@
+"""JSON <-> core types; the only place that spells HubSpot's key names.
+
+Every parser takes what `json.loads` gave and raises `Malformed` when what must be there is not: an answer that was
+cut or came from something else than HubSpot must never look like an empty one.
+Source: HubSpot contacts, search, properties and account-info APIs 2026-09.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mercuri.core.contact import PropertyVersion, Record, RecordId
+from mercuri.core.properties import Option, Property
+
+API_VERSION = "2026-09"
+CONTACTS = f"/crm/objects/{API_VERSION}/contacts"
+PROPERTIES = f"/crm/properties/{API_VERSION}/contacts"
+ACCOUNT = f"/account-info/{API_VERSION}/details"
+STATUSES = f"/communication-preferences/{API_VERSION}/statuses"
+
+#: The property that holds a record's own id.
+ID = "hs_object_id"
+#: The properties that tell which records went into this one, the complete one first (section "merge" of the guide).
+MERGED_IDS = ("hs_merged_object_ids", "hs_calculated_merged_vids")
+
+
+class Malformed(ValueError):
+    """An answer that cannot be one of HubSpot's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of records; `after` None is the last. `total` is known for searches only."""
+
+    records: tuple[Record, ...]
+    after: str | None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition of a search. `value` and `high` bound BETWEEN; `values` are for IN, lower-case for texts."""
+
+    property: str
+    operator: str
+    value: str | None = None
+    high: str | None = None
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What one record is to become; `key` is its id, or the value of the unique property of an upsert."""
+
+    key: str
+    properties: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The portal itself. `domain` is the customer's web domain, empty where HubSpot does not tell."""
+
+    portal_id: str
+    time_zone: str = ""
+    ui_domain: str = ""
+    hosting: str = ""
+    account_type: str = ""
+    domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One result of a batch write: the record as far as HubSpot shows it, and which input it answers."""
+
+    record: Record
+    trace: str | None
+    created: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error of a batch, and the inputs it names: by trace id, or by record id."""
+
+    category: str
+    message: str
+    traces: tuple[str, ...]
+    ids: tuple[str, ...]
+    existing_id: str | None
+    raw: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """What a batch write did, in no order to rely on."""
+
+    written: tuple[Written, ...]
+    faults: tuple[Fault, ...]
+
+
+def moment(value: object) -> datetime | None:
+    """A timestamp as HubSpot spells it: ISO with or without milliseconds, or ms since the epoch; None for none.
+
+    >>> moment("2026-03-09T12:00:00Z") == moment("1773057600000") == moment(1773057600000)
+    True
+    """
+    if not value:
+        return None
+    try:
+        if isinstance(value, str) and not value.lstrip("-").isdecimal():
+            at = datetime.fromisoformat(value)
+            return at if at.tzinfo else at.replace(tzinfo=UTC)
+        return datetime.fromtimestamp(int(str(value)) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def text(value: object) -> str:
+    """A property's value as text; null is empty.
+
+    >>> [text(None), text("a"), text(True), text(3)]
+    ['', 'a', 'true', '3']
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else str(value)
+
+
+def record(item: Any, asked: Iterable[str] | None = None) -> Record:
+    """A record with exactly the properties `asked` for (absent and null are empty), or all that came."""
+    try:
+        got = item["properties"] or {}
+        names: Iterable[str] = got if asked is None else asked
+        get = got.get
+        return Record(
+            RecordId(str(item["id"])),
+            {name: value if type(value := get(name)) is str else text(value) for name in names},
+            moment(item.get("createdAt")),
+            moment(item.get("updatedAt")),
+            item.get("archived") is True,
+            moment(item.get("archivedAt")),
+            _history(item["propertiesWithHistory"]) if item.get("propertiesWithHistory") else {},
+            _merged(got),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Malformed("a record without id or properties") from error
+
+
+def page(body: Any, asked: Sequence[str]) -> Page:
+    """A page of a list or a search."""
+    records = tuple(record(item, asked) for item in _results(body))
+    following = _at(body, "paging", "next", "after")
+    total = body.get("total")
+    return Page(records, None if following is None else str(following), total if isinstance(total, int) else None)
+
+
+def records(body: Any, asked: Sequence[str]) -> tuple[Record, ...]:
+    """The records of a batch read; those it does not know are missing."""
+    return tuple(record(item, asked) for item in _results(body))
+
+
+def batch(body: Any) -> BatchAnswer:
+    """The answer to a batch update or upsert (200 or 207)."""
+    written = tuple(
+        Written(
+            record(item), item.get("objectWriteTraceId"), item.get("new") if isinstance(item.get("new"), bool) else None
+        )
+        for item in _results(body)
+    )
+    return BatchAnswer(written, tuple(_fault(item) for item in body.get("errors") or () if isinstance(item, dict)))
+
+
+def properties(body: Any) -> tuple[Property, ...]:
+    """All properties of a schema."""
+    return tuple(property_(item) for item in _results(body))
+
+
+def property_(item: Any) -> Property:
+    """One property as the schema describes it."""
+    try:
+        return Property(
+            name=str(item["name"]),
+            label=text(item.get("label")) or str(item["name"]),
+            type=text(item.get("type")) or "string",
+            field_type=text(item.get("fieldType")),
+            options=tuple(_option(option) for option in item.get("options") or ()),
+            read_only=_at(item, "modificationMetadata", "readOnlyValue") is True or item.get("calculated") is True,
+            calculated=item.get("calculated") is True,
+            hidden=item.get("hidden") is True,
+            unique=item.get("hasUniqueValue") is True,
+            archived=item.get("archived") is True,
+            external_options=item.get("externalOptions") is True,
+            description=text(item.get("description")),
+            group=text(item.get("groupName")),
+            hubspot_defined=item.get("hubspotDefined") is True,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Malformed("a property without a name") from error
+
+
+def account(body: Any) -> Account:
+    """The portal's own details."""
+    try:
+        return Account(
+            portal_id=str(body["portalId"]),
+            time_zone=text(body.get("timeZone")),
+            ui_domain=text(body.get("uiDomain")),
+            hosting=text(body.get("dataHostingLocation")),
+            account_type=text(body.get("accountType")),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Malformed("account details without an id") from error
+
+
+def search_body(
+    filters: Sequence[Sequence[Filter]],
+    properties: Sequence[str],
+    sort: tuple[str, bool] | None,
+    limit: int,
+    after: str | None,
+) -> dict[str, Any]:
+    """A search: any of the groups, all filters of a group; `sort` is (property, descending)."""
+    body: dict[str, Any] = {
+        "filterGroups": [{"filters": [_filter(item) for item in group]} for group in filters],
+        "properties": list(properties),
+        "limit": limit,
+    }
+    if sort is not None:
+        body["sorts"] = [{"propertyName": sort[0], "direction": "DESCENDING" if sort[1] else "ASCENDING"}]
+    if after is not None:
+        body["after"] = after
+    return body
+
+
+def read_body(
+    ids: Sequence[str], properties: Sequence[str], history: Sequence[str], id_property: str | None
+) -> dict[str, Any]:
+    """A batch read."""
+    body: dict[str, Any] = {"properties": list(properties), "inputs": [{"id": key} for key in ids]}
+    body["propertiesWithHistory"] = list(history)
+    return body | ({"idProperty": id_property} if id_property else {})
+
+
+def update_body(writes: Sequence[Write]) -> dict[str, Any]:
+    """A batch update by record id; each input carries its place as a trace id, so that one bad input fails alone."""
+    return {
+        "inputs": [
+            {"id": write.key, "properties": dict(write.properties), "objectWriteTraceId": str(place)}
+            for place, write in enumerate(writes)
+        ]
+    }
+
+
+def upsert_body(writes: Sequence[Write], id_property: str) -> dict[str, Any]:
+    """A batch upsert; the key is sent as a property too, since the answer shows only what was sent."""
+    return {
+        "inputs": [
+            {
+                "id": write.key,
+                "idProperty": id_property,
+                "properties": {id_property: write.key, **write.properties},
+                "objectWriteTraceId": str(place),
+            }
+            for place, write in enumerate(writes)
+        ]
+    }
+
+
+def property_body(spec: Property) -> dict[str, Any]:
+    """A property to be created."""
+    return {
+        "name": spec.name,
+        "label": spec.label,
+        "type": spec.type,
+        "fieldType": spec.field_type or "text",
+        "groupName": spec.group or "contactinformation",
+        "description": spec.description,
+        "hasUniqueValue": spec.unique,
+        "hidden": spec.hidden,
+        "options": [
+            {"value": option.value, "label": option.label, "hidden": option.hidden, "displayOrder": place}
+            for place, option in enumerate(spec.options)
+        ],
+    }
+
+
+def _results(body: Any) -> list[Any]:
+    results = body.get("results") if isinstance(body, dict) else None
+    if not isinstance(results, list):
+        raise Malformed("an answer without results")
+    return results
+
+
+def _at(body: Any, *path: str) -> Any:
+    for name in path:
+        body = body.get(name) if isinstance(body, dict) else None
+    return body
+
+
+def _filter(item: Filter) -> dict[str, Any]:
+    body: dict[str, Any] = {"propertyName": item.property, "operator": item.operator}
+    if item.value is not None:
+        body["value"] = item.value
+    if item.high is not None:
+        body["highValue"] = item.high
+    return body | ({"values": list(item.values)} if item.values else {})
+
+
+def _option(item: Any) -> Option:
+    return Option(text(item["value"]), text(item.get("label")) or text(item["value"]), item.get("hidden") is True)
+
+
+def _history(histories: Mapping[str, Any]) -> dict[str, tuple[PropertyVersion, ...]]:
+    return {
+        name: tuple(
+            PropertyVersion(
+                text(item.get("value")),
+                moment(item.get("timestamp")),
+                text(item.get("sourceType")),
+                text(item.get("sourceId")),
+            )
+            for item in versions or ()
+        )
+        for name, versions in histories.items()
+    }
+
+
+def _merged(got: Mapping[str, Any]) -> tuple[RecordId, ...]:
+    texts = [got.get(name) for name in MERGED_IDS]
+    if not any(texts):
+        return ()
+    ids = [entry.partition(":")[0].strip() for value in texts for entry in text(value).split(";")]
+    return tuple(RecordId(key) for key in dict.fromkeys(ids) if key)
+
+
+def _fault(item: Mapping[str, Any]) -> Fault:
+    context = item.get("context") or {}
+    return Fault(
+        category=text(item.get("category")),
+        message=text(item.get("message")),
+        traces=_texts(context, "objectWriteTraceId"),
+        ids=_texts(context, "ids"),
+        existing_id=next(iter(_texts(context, "existingId")), None),
+        raw=item,
+    )
+
+
+def _texts(context: Any, name: str) -> tuple[str, ...]:
+    value = context.get(name) if isinstance(context, dict) else None
+    return tuple(text(entry) for entry in (value if isinstance(value, list) else [value]) if entry is not None)
+
+
+def subscriptions(body: Any) -> dict[str, str]:
+    """Status by subscription id of one e-mail address."""
+    return {text(_at(item, "subscriptionId")): text(_at(item, "status")) for item in _results(body)}
+
+
+def has_results(body: Any) -> bool:
+    """Whether an answer holds any result at all."""
+    return bool(_results(body))
