@@ -317,36 +317,29 @@ def equal_form(kind: str, raw: str, region: str) -> str:
     >>> equal_form("number", "5000.00", "") == equal_form("number", "5000", "")
     True
     """
-    if blank(raw):
-        return ""
+    text = unicodedata.normalize("NFC", clean_text(raw).replace("\r\n", "\n").replace("\r", "\n")).strip()
     if kind == "phone":
-        return _equal_phone(raw, region)
-    return _EQUAL_FORMS.get(kind, _equal_text)(raw) or raw
+        return _equal_phone(text, region)
+    return _EQUAL_FORMS[kind](text) or text if kind in _EQUAL_FORMS else text
 
 
-def _equal_phone(raw: str, region: str) -> str:
-    found = phones_in(raw, region)
-    usable = [phone.key for phone in found if isinstance(phone, Phone)]
-    return ",".join(sorted(usable)) or _own_digits(raw) or _equal_text(raw)
+def _equal_phone(text: str, region: str) -> str:
+    usable = [phone.key for phone in phones_in(text, region) if isinstance(phone, Phone)]
+    return ",".join(sorted(usable)) or _own_digits(text) or text
 
 
-def _equal_text(raw: str) -> str:
-    text = clean_text(raw).replace("\r\n", "\n").replace("\r", "\n")
-    return unicodedata.normalize("NFC", text).strip()
+def _equal_email(text: str) -> str:
+    email = normalise_email(text)
+    return email if isinstance(email, str) else _caseless(text)
 
 
-def _equal_email(raw: str) -> str:
-    email = normalise_email(raw)
-    return email if isinstance(email, str) else _caseless(_equal_text(raw))
-
-
-def _equal_number(raw: str) -> str:
+def _equal_number(text: str) -> str:
     try:
-        sign, digits, exponent = Decimal(raw.strip()).as_tuple()
+        sign, digits, exponent = Decimal(text).as_tuple()
     except InvalidOperation:
-        return _equal_text(raw)
+        return text
     if not isinstance(exponent, int):  # NaN and the infinities
-        return _equal_text(raw)
+        return text
     significant = "".join(map(str, digits)).lstrip("0")
     shortest = significant.rstrip("0")
     if not shortest:
@@ -354,29 +347,28 @@ def _equal_number(raw: str) -> str:
     return f"{'-' if sign else ''}{shortest}e{exponent + len(significant) - len(shortest)}"
 
 
-def _equal_bool(raw: str) -> str:
-    text = _equal_text(raw).casefold()
-    return {"yes": "true", "1": "true", "no": "false", "0": "false"}.get(text, text)
+def _equal_bool(text: str) -> str:
+    folded = text.casefold()
+    return {"yes": "true", "1": "true", "no": "false", "0": "false"}.get(folded, folded)
 
 
-def _equal_choices(raw: str) -> str:
+def _equal_choices(text: str) -> str:
     """HubSpot keeps several choices as `a;b`, in no order to rely on, and at times with a leading `;`."""
-    return ";".join(sorted({choice for part in _equal_text(raw).split(";") if (choice := part.strip())}))
+    return ";".join(sorted({choice for part in text.split(";") if (choice := part.strip())}))
 
 
-def _equal_date(raw: str) -> str:
-    moment = _moment(raw)
-    return moment.date().isoformat() if moment else _equal_text(raw)
+def _equal_date(text: str) -> str:
+    moment = _moment(text)
+    return moment.date().isoformat() if moment else text
 
 
-def _equal_datetime(raw: str) -> str:
-    moment = _moment(raw)
-    return moment.isoformat(timespec="milliseconds") if moment else _equal_text(raw)
+def _equal_datetime(text: str) -> str:
+    moment = _moment(text)
+    return moment.isoformat(timespec="milliseconds") if moment else text
 
 
-def _moment(raw: str) -> datetime | None:
+def _moment(text: str) -> datetime | None:
     """Milliseconds since the epoch, or ISO 8601; without a zone it is UTC."""
-    text = raw.strip()
     try:
         if text.lstrip("-").isdecimal() and len(text) <= 15:
             return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(text))
@@ -389,7 +381,6 @@ def _moment(raw: str) -> datetime | None:
 _EQUAL_FORMS: Mapping[str, Callable[[str], str]] = {
     "email": _equal_email,
     "name": normalise_name,
-    "text": _equal_text,
     "number": _equal_number,
     "bool": _equal_bool,
     "enumeration": _equal_choices,
