@@ -103,7 +103,7 @@ def test_a_setting_is_read_from_a_bare_word_or_json(key: str, text: str, value: 
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_a_sentence(key: str, text: str) -> None:
-    with pytest.raises(SettingRefused, match="Nothing was saved|There is no setting 'colour'"):
+    with pytest.raises(SettingRefused, match=r"Nothing was saved|There is no setting 'colour'"):
         from_json(key, text)
 
 
