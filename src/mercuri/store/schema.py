@@ -55,6 +55,14 @@ workspace = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+#: Facts about the installation: a value sealed with its keys.
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
 user = Table(
     "app_user",
     metadata,
