@@ -164,7 +164,7 @@ class ChangeOut(Out):
     after: str
     reason: str
     actor: str = ""
-    run_id: int | None = None
+    run_id: int | None = Field(default=None, validation_alias="run")
     at: datetime | None = None
     planned: bool = False
 
@@ -264,7 +264,7 @@ class FailureOut(Out):
     id: int | None = None
     contact_id: int | None
     record_id: str | None
-    klass: str = Field(serialization_alias="class")
+    kind: str = Field(serialization_alias="class")
     message: str
     fix: str
     raw: str = ""
