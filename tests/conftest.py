@@ -1,0 +1,51 @@
+"""Fixtures that every test may use. Databases come fresh, once on SQLite and once on PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import database as support
+
+from mercuri.store.database import Database
+
+
+@pytest.fixture(params=support.BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """The kind of database of this test: sqlite, then postgresql."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database(backend: str, tmp_path: Path) -> Iterator[Database]:
+    """An open, empty database; the test runs once on each kind."""
+    with support.fresh_database(backend, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def database_url(backend: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database with today's tables; the test runs once on each kind."""
+    with support.fresh_url(backend, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def databases(backend: str, tmp_path: Path) -> Iterator[support.MakeDatabase]:
+    """Makes as many fresh databases as a test asks for, all of one kind; the test runs once on each kind."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(support.fresh_database(backend, tmp_path))
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> Iterator[Database]:
+    """An open, empty SQLite database, for tests that are not about databases."""
+    with support.fresh_database("sqlite", tmp_path) as opened:
+        yield opened
+
+
+def pytest_sessionfinish() -> None:
+    """Leave nothing behind."""
+    support.remove_templates()
