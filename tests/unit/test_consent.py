@@ -140,6 +140,7 @@ def test_at_equal_times_out_wins() -> None:
     for speaker in (person, staff, crm):
         assert state_after(speaker(State.IN, 1), speaker(State.OUT, 1)) == "unsubscribed"
     assert state_after(staff(State.OUT, 1), person(State.IN, 1)) == "unsubscribed"
+    assert shown(state_of([person(State.PAUSE, 1), staff(State.RESUME, 1)])).paused
 
 
 def test_a_late_report_of_an_earlier_stop_does_not_undo_a_later_start() -> None:
