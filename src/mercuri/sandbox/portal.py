@@ -1,0 +1,483 @@
+"""One portal: its contacts and the rules HubSpot keeps about them. No HTTP here.
+
+Every method may raise `Refusal`, HubSpot's own answer to what was asked.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+from mercuri.sandbox import calculated
+from mercuri.sandbox.answers import Refusal, conflict, encode, invalid, not_found
+from mercuri.sandbox.index import SearchIndex
+from mercuri.sandbox.people import people
+from mercuri.sandbox.properties import BadValue, Property, check_value
+from mercuri.sandbox.records import HUBSPOT, IMPORT, Author, Entry, Record
+from mercuri.sandbox.standard import LIFECYCLE, SUBSCRIPTION_TYPES, standard_properties
+from mercuri.sandbox.switches import Switches
+from mercuri.sandbox.times import DAY_MS, iso
+
+_STAGES = [value for _, value in LIFECYCLE]
+#: Record ids start here, twelve digits long.
+_FIRST_ID = 100_000_000_000
+_SWITCHED = ("hs_additional_emails", "hs_legal_basis", *(f"hs_email_optout_{each}" for each in SUBSCRIPTION_TYPES))
+_MOST_IDENTITIES = 250
+_BIN_DAYS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened to a record: `kind` is HubSpot's word for it (creation, deletion, propertyChange, merge, ...)."""
+
+    kind: str
+    record_id: int
+    at_ms: int
+    author: Author
+    name: str = ""
+    value: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Portal:
+    """Contacts, properties and history of one HubSpot account.
+
+    `now_ms` gives the time in milliseconds. Not thread-safe: the sandbox holds a lock.
+    """
+
+    def __init__(self, portal_id: int, now_ms: Callable[[], int], seed: int, switches: Switches) -> None:
+        self.portal_id = portal_id
+        self.now_ms = now_ms
+        self.rng = Random(seed)
+        self.switches = switches
+        self.properties: dict[str, Property] = standard_properties(switches, now_ms() - 1000 * DAY_MS)
+        self.index = SearchIndex(self.rng)
+        self.records: dict[int, Record] = {}
+        self.live: list[int] = []
+        self.archived: list[int] = []
+        #: Merged-away id -> id of what it became.
+        self.merged: dict[int, int] = {}
+        self.emails: dict[str, int] = {}
+        self.blocklist: set[str] = set()
+        #: Names of properties that this portal's admin requires at creation (enforced on 2026-09 paths alone).
+        self.required: tuple[str, ...] = ()
+        self.listeners: list[Callable[[Event], None]] = []
+        self._unique_names = [name for name, prop in self.properties.items() if prop.unique]
+        self._unique: dict[str, dict[str, int]] = {}
+        self._bumps: list[tuple[int, int]] = []
+        self._made = 0
+
+    # -- reading
+
+    def find(self, record_id: int) -> Record | None:
+        """The live record under an id, following merges."""
+        while record_id in self.merged:
+            record_id = self.merged[record_id]
+        record = self.records.get(record_id)
+        return record if record is not None and record.archived_ms is None else None
+
+    def find_archived(self, record_id: int) -> Record | None:
+        """The record in the recycle bin under an id. A merged-away id is not there."""
+        record = self.records.get(record_id)
+        return record if record is not None and record.archived_ms is not None else None
+
+    def find_by(self, name: str, value: str) -> Record | None:
+        """The live record with a unique value: `email` (primary or additional) or a property with unique values."""
+        if name == "email":
+            found = self.emails.get(value.strip().lower())
+        else:
+            prop = self.properties.get(name)
+            if prop is None or not prop.unique:
+                raise invalid(f"Unable to perform update/upsert by non-unique 0-1 property {name}")
+            found = self._unique.get(name, {}).get(value)
+        return self.find(found) if found is not None else None
+
+    # -- writing
+
+    def set_switches(self, switches: Switches) -> None:
+        """Behave differently from now on; the properties that a switch makes read-only follow."""
+        self.switches = switches
+        fresh = standard_properties(switches, 0)
+        for name in _SWITCHED:
+            if name in self.properties:
+                self.set_property(replace(self.properties[name], read_only=fresh[name].read_only))
+
+    def set_property(self, prop: Property) -> None:
+        """Add a property, or put another definition in place of the present one."""
+        self.properties[prop.name] = prop
+        self._unique_names = [name for name, each in self.properties.items() if each.unique]
+
+    def seed(self, count: int) -> None:
+        """Add many invented contacts, made over the last three years, as an import would."""
+        now = self.now_ms()
+        rng = self.rng
+        first = (self.live[-1] if self.live else _FIRST_ID) + 1
+        ids = sorted(rng.sample(range(first, first + 40 * max(count, 1)), count))
+        span = 3 * 365 * DAY_MS
+        fresh = [
+            self._seeded(record_id, values, now - span + span * n // (count + 1))
+            for n, (record_id, values) in enumerate(zip(ids, people(rng, count, self._made), strict=True))
+        ]
+        self._made += count
+        self.live.extend(ids)
+        self.index.load((each.id, each.values, each.modified_ms) for each in fresh)
+
+    def check_new(
+        self, sent: Mapping[str, str], *, strict: bool, claimed: Mapping[str, int] | None = None
+    ) -> dict[str, str]:
+        """The values a create would store. `strict` is the 2026-09 behaviour; `claimed` are addresses taken by the same request."""
+        checked = self.check_values(sent, {})
+        if strict:
+            self._check_required(checked)
+        self._check_free(checked, None, claimed or {})
+        return checked
+
+    def check_change(self, record: Record, sent: Mapping[str, str]) -> dict[str, str]:
+        """The values an update would store ("" clears), stage moves backwards left out."""
+        checked = self.check_values(sent, record.values)
+        self._check_free(checked, record, {})
+        if _moves_back(record.values.get("lifecyclestage", ""), checked.get("lifecyclestage", "")):
+            del checked["lifecyclestage"]
+        return checked
+
+    def check_values(self, sent: Mapping[str, str], present: Mapping[str, str]) -> dict[str, str]:
+        """Every value as it would be stored, or one refusal naming all that is wrong."""
+        checked: dict[str, str] = {}
+        wrong: list[BadValue] = []
+        for name, text in sent.items():
+            prop = self.properties.get(name)
+            if prop is None or prop.archived_ms is not None:
+                wrong.append(BadValue(name, "PROPERTY_DOESNT_EXIST", f'Property "{name}" does not exist'))
+                continue
+            value = check_value(prop, text, present.get(name, ""), self.switches)
+            if isinstance(value, BadValue):
+                wrong.append(value)
+            else:
+                checked[name] = value
+        if wrong:
+            raise self._invalid_values(wrong)
+        return checked
+
+    def create(self, checked: Mapping[str, str], author: Author, at_ms: int) -> Record:
+        """Make a record of checked values."""
+        values = {name: value for name, value in checked.items() if value}
+        if "lifecyclestage" not in values and self.switches.lifecycle_on_create == "lead":
+            values["lifecyclestage"] = "lead"
+        if values.get("lifecyclestage") == "lead":
+            values["hs_lifecyclestage_lead_date"] = iso(at_ms)
+        values |= calculated.values(values, values, self.switches)
+        record_id = self._free_id()
+        values |= _system_values(record_id, author, at_ms)
+        record = Record(record_id, values, at_ms, at_ms, author)
+        self.records[record_id] = record
+        insort(self.live, record_id)
+        self._claim(record)
+        self._publish(record)
+        self._tell("creation", record_id, at_ms, author)
+        for name in checked:
+            if values.get(name):
+                self._tell("propertyChange", record_id, at_ms, author, name, values[name])
+        self._plan_bumps(record_id, at_ms)
+        return record
+
+    def update(self, record: Record, checked: Mapping[str, str], author: Author, at_ms: int) -> dict[str, str]:
+        """Store checked values; what really changed comes back, calculated companions included."""
+        changed = {name: value for name, value in checked.items() if record.values.get(name, "") != value}
+        if not changed:
+            if self.switches.idle_write_bumps:
+                self._store(record, {}, at_ms)
+            return {}
+        companions = calculated.values({**record.values, **changed}, changed, self.switches)
+        for name, value in changed.items():
+            record.note(name, value, at_ms, author)
+        for name, value in companions.items():
+            record.note(name, value, at_ms, HUBSPOT)
+        self._release(record)
+        self._store(record, {**changed, **companions}, at_ms)
+        self._claim(record)
+        for name, value in changed.items():
+            self._tell("propertyChange", record.id, at_ms, author, name, value)
+        return {**changed, **companions}
+
+    def archive(self, record: Record, author: Author) -> None:
+        """To the recycle bin. Neither modification date moves; the e-mail is free again."""
+        now = self.now_ms()
+        self._release(record, keep_unique=self.switches.archived_holds_unique)
+        record.archived_ms = now
+        self._remove(self.live, record.id)
+        insort(self.archived, record.id)
+        self.index.put(record.id, None, record.modified_ms, now)
+        self._tell("deletion", record.id, now, author)
+
+    def restore(self, record_id: int, author: Author) -> Record:
+        """Out of the recycle bin, as a person does within 90 days; refused while another contact has the e-mail."""
+        record = self.find_archived(record_id)
+        if record is None:
+            raise not_found()
+        now = self.now_ms()
+        if now - (record.archived_ms or 0) > _BIN_DAYS * DAY_MS:
+            raise not_found()
+        if any(each in self.emails for each in record.addresses):
+            raise conflict(
+                "Cannot restore: an active contact has this email address",
+                self.emails.get(record.values.get("email", "")),
+            )
+        record.archived_ms = None
+        self._remove(self.archived, record_id)
+        insort(self.live, record_id)
+        self._claim(record)
+        self._store(record, calculated.values(record.values, record.values, self.switches), now)
+        self._tell("restore", record_id, now, author)
+        return record
+
+    def erase(self, record: Record, author: Author) -> None:
+        """Remove a record for good (GDPR) and remember its addresses."""
+        now = self.now_ms()
+        self.blocklist.update(record.addresses)
+        self._drop(record)
+        self._tell("privacyDeletion", record.id, now, author)
+
+    def block(self, address: str) -> None:
+        """Erase an address nobody has: it goes to the blocklist."""
+        self.blocklist.add(address.strip().lower())
+
+    def merge(self, primary_id: int, other_id: int, author: Author) -> Record:
+        """Two records become one, under a new id by default; both old ids lead to it."""
+        primary, other = self.find(primary_id), self.find(other_id)
+        if primary is None or other is None:
+            raise not_found("Could not find one of the contacts to merge")
+        if primary is other:
+            raise invalid("Cannot merge a contact with itself")
+        if (
+            len(primary.addresses)
+            + len(other.addresses)
+            + len(self._absorbed_ids(primary))
+            + len(self._absorbed_ids(other))
+            > _MOST_IDENTITIES
+        ):
+            raise invalid("Cannot have more than 250 identities on a profile", status=414)
+        now = self.now_ms()
+        values = self._merged_values(primary, other, now)
+        keeps_id = self.switches.merge_id == "primary"
+        new_id = primary.id if keeps_id else self._free_id()
+        values["hs_object_id"] = str(new_id)
+        modified = now if self.switches.merge_bumps else max(primary.modified_ms, other.modified_ms)
+        values["lastmodifieddate"] = iso(modified)
+        survivor = Record(new_id, values, min(primary.created_ms, other.created_ms), modified, primary.created_by)
+        values["createdate"] = iso(survivor.created_ms)
+        survivor.history = {name: _joined(primary, other, name) for name in {*primary.history, *other.history}}
+        for each in (primary, other):
+            self._drop(each)
+            if each.id != new_id:
+                self.merged[each.id] = new_id
+        self.records[new_id] = survivor
+        insort(self.live, new_id)
+        self._claim(survivor)
+        self._publish(survivor)
+        self._tell_merge(primary, other, survivor, author, now)
+        return survivor
+
+    def stamp(self, count: int) -> int:
+        """HubSpot's month-end batch: the first `count` contacts get the same modification millisecond, which is returned."""
+        now = self.now_ms()
+        for record_id in self.live[:count]:
+            self._store(self.records[record_id], {}, now)
+        return now
+
+    def tick(self) -> None:
+        """Do what HubSpot does by itself and is due: bump young contacts, empty the recycle bin, let the index catch up."""
+        now = self.now_ms()
+        while self._bumps and self._bumps[0][0] <= now:
+            due_ms, record_id = heapq.heappop(self._bumps)
+            record = self.records.get(record_id)
+            if record is not None and record.archived_ms is None:
+                self._store(record, {"hs_is_unworked": "true"}, due_ms)
+        self.index.catch_up(now)
+
+    # -- the parts
+
+    def _seeded(self, record_id: int, values: dict[str, str], created_ms: int) -> Record:
+        # Ids do not follow creation: neighbours are up to an hour apart either way.
+        created_ms += int(self.rng.random() * 7_200_000) - 7_200_000
+        modified_ms = created_ms + int(self.rng.random() ** 3 * (self.now_ms() - created_ms))
+        values["createdate"] = iso(created_ms)
+        values["lastmodifieddate"] = iso(modified_ms)
+        values["hs_object_id"] = str(record_id)
+        values["hs_object_source"] = "IMPORT"
+        record = Record(record_id, values, created_ms, modified_ms, IMPORT)
+        self.records[record_id] = record
+        self._claim(record)
+        return record
+
+    def _free_id(self) -> int:
+        """A new id among the newest ones: above or below those given before."""
+        top = self.live[-1] if self.live else _FIRST_ID
+        spread = 2_000
+        while True:
+            candidate = max(_FIRST_ID, top - spread) + self.rng.randrange(2 * spread)
+            if candidate not in self.records and candidate not in self.merged:
+                return candidate
+            spread *= 2
+
+    def _check_required(self, checked: Mapping[str, str]) -> None:
+        missing = [name for name in self.required if not checked.get(name)]
+        if missing:
+            message = f"Missing required properties: {', '.join(missing)}"
+            raise invalid(
+                message,
+                errors=[
+                    {"message": message, "code": "MISSING_REQUIRED_PROPERTY", "context": {"propertyName": missing}}
+                ],
+            )
+        if self.switches.phone_only == "refuse" and not any(
+            checked.get(name) for name in ("email", "firstname", "lastname")
+        ):
+            raise invalid("At least one of email, firstname or lastname is required to create a contact")
+
+    def _check_free(self, checked: Mapping[str, str], record: Record | None, claimed: Mapping[str, int]) -> None:
+        addresses = [checked.get("email", ""), *checked.get("hs_additional_emails", "").split(";")]
+        for address in filter(None, addresses):
+            owner = self.emails.get(address, claimed.get(address))
+            if owner is not None and (record is None or owner != record.id):
+                raise conflict(f"Contact already exists. Existing ID: {owner}", owner)
+            if record is None and address in self.blocklist and self.switches.recreate_erased == "refused":
+                raise invalid(
+                    "This email address was permanently deleted",
+                    errors=[{"message": "blocked", "code": "GDPR_BLACKLISTED_EMAIL"}],
+                )
+        for name, value in checked.items():
+            holder = self._unique.get(name, {}).get(value)
+            if value and holder is not None and (record is None or holder != record.id):
+                raise conflict(f"Contact already exists. Existing ID: {holder}", holder)
+
+    def _invalid_values(self, wrong: list[BadValue]) -> Refusal:
+        items = encode([each.to_json(self.portal_id) for each in wrong]).decode()
+        errors = [
+            {"message": each.message, "code": each.error, "context": {"propertyName": [each.name]}} for each in wrong
+        ]
+        return invalid(f"Property values were not valid: {items}", errors=errors)
+
+    def _store(self, record: Record, changes: Mapping[str, str], at_ms: int) -> None:
+        values = {name: value for name, value in {**record.values, **changes}.items() if value}
+        values["lastmodifieddate"] = iso(at_ms)
+        record.values = values
+        record.modified_ms = at_ms
+        self._publish(record)
+
+    def _publish(self, record: Record) -> None:
+        self.index.put(record.id, record.values, record.modified_ms, self.now_ms())
+
+    def _claim(self, record: Record) -> None:
+        for address in record.addresses:
+            self.emails[address] = record.id
+        for name in self._unique_names:
+            value = record.values.get(name)
+            if value:
+                self._unique.setdefault(name, {})[value] = record.id
+
+    def _release(self, record: Record, *, keep_unique: bool = False) -> None:
+        for address in record.addresses:
+            if self.emails.get(address) == record.id:
+                del self.emails[address]
+        if keep_unique:
+            return
+        for name in self._unique_names:
+            value = record.values.get(name)
+            if value and self._unique.get(name, {}).get(value) == record.id:
+                del self._unique[name][value]
+
+    def _drop(self, record: Record) -> None:
+        self._release(record)
+        del self.records[record.id]
+        self._remove(self.live if record.archived_ms is None else self.archived, record.id)
+        self.index.put(record.id, None, record.modified_ms, self.now_ms())
+
+    @staticmethod
+    def _remove(ids: list[int], record_id: int) -> None:
+        del ids[bisect_left(ids, record_id)]
+
+    def _plan_bumps(self, record_id: int, at_ms: int) -> None:
+        for _ in range(self.switches.bumps_after_create):
+            heapq.heappush(self._bumps, (at_ms + self.rng.randrange(1_000, 15 * 60_000), record_id))
+
+    def _merged_values(self, primary: Record, other: Record, now: int) -> dict[str, str]:
+        kept_out = {"email", "hs_additional_emails", *self._unique_names}
+        cleared = (
+            {name for name in primary.history if not primary.values.get(name)}
+            if self.switches.merge_cleared_wins
+            else set()
+        )
+        values = {name: value for name, value in other.values.items() if name not in kept_out | cleared}
+        values |= primary.values
+        addresses = [*primary.addresses, *(each for each in other.addresses if each not in primary.addresses)]
+        if addresses:
+            values["email"] = addresses[0]
+        values["hs_additional_emails"] = ";".join(addresses[1:])
+        stages = [each.values.get("lifecyclestage", "") for each in (primary, other)]
+        values["lifecyclestage"] = max(stages, key=lambda each: _STAGES.index(each) if each in _STAGES else -1)
+        traces = [*self._absorbed_ids(primary), *self._absorbed_ids(other), primary.text_id, other.text_id]
+        values["hs_merged_object_ids"] = (
+            ";".join(dict.fromkeys(traces)) if self.switches.merge_traces == "filled" else ""
+        )
+        values["hs_calculated_merged_vids"] = f"{other.id}:{now}" if self.switches.merge_traces == "filled" else ""
+        if self.switches.merge_unique == "lost":
+            for name in self._unique_names:
+                if values.get(name) and other.values.get(name):
+                    values[name] = other.values[name]
+        return {name: value for name, value in values.items() if value}
+
+    @staticmethod
+    def _absorbed_ids(record: Record) -> list[str]:
+        return [each for each in record.values.get("hs_merged_object_ids", "").split(";") if each]
+
+    def _tell(self, kind: str, record_id: int, at_ms: int, author: Author, name: str = "", value: str = "") -> None:
+        event = Event(kind, record_id, at_ms, author, name, value)
+        for listener in self.listeners:
+            listener(event)
+
+    def _tell_merge(self, primary: Record, other: Record, survivor: Record, author: Author, at_ms: int) -> None:
+        moved = sum(1 for name in other.values if name not in primary.values)
+        more = {
+            "primaryObjectId": primary.id,
+            "mergedObjectIds": [other.id] if survivor.id == primary.id else [primary.id, other.id],
+            "newObjectId": survivor.id,
+            "numberOfPropertiesMoved": moved,
+        }
+        for listener in self.listeners:
+            listener(Event("merge", survivor.id, at_ms, author, more=more))
+        if self.switches.merge_events == "none":
+            return
+        for each in (primary, other):
+            if each.id != survivor.id:
+                self._tell("deletion", each.id, at_ms, author)
+        if self.switches.merge_events == "deletion_creation" and survivor.id != primary.id:
+            self._tell("creation", survivor.id, at_ms, author)
+
+
+def _moves_back(present: str, wanted: str) -> bool:
+    return present in _STAGES and wanted in _STAGES and _STAGES.index(wanted) < _STAGES.index(present)
+
+
+def _system_values(record_id: int, author: Author, at_ms: int) -> dict[str, str]:
+    moment = iso(at_ms)
+    source = {"hs_object_source_id": author.source_id} if author.source_id else {}
+    return {
+        "createdate": moment,
+        "lastmodifieddate": moment,
+        "hs_object_id": str(record_id),
+        "hs_object_source": author.source,
+        **source,
+    }
+
+
+def _joined(primary: Record, other: Record, name: str) -> list[Entry]:
+    return sorted([*primary.entries(name), *other.entries(name)], key=lambda each: -each.at_ms)
+
+
+def ids_in(text_ids: Iterable[str]) -> list[int]:
+    """Record ids as numbers; what is no number is left out."""
+    return [int(each) for each in text_ids if each.isdigit()]

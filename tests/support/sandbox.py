@@ -1,0 +1,41 @@
+"""The sandbox for tests: in-process behind httpx, or as a real server on a free port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from mercuri.sandbox import Running, Sandbox, start_in_thread
+
+
+class SandboxTransport(httpx.BaseTransport):
+    """An httpx transport that asks the sandbox directly, with no socket; faults become httpx's own errors."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        path, _, query = request.url.raw_path.decode("ascii").partition("?")
+        answer = self.sandbox.handle(request.method, path, query, dict(request.headers), request.read())
+        if answer.fate == "cut":
+            raise httpx.RemoteProtocolError("Server disconnected without sending a response.", request=request)
+        if answer.fate == "truncated":
+            raise httpx.RemoteProtocolError(
+                "peer closed connection without sending complete message body", request=request
+            )
+        if answer.fate == "timeout":
+            raise httpx.ReadTimeout("The read operation timed out", request=request)
+        return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body, request=request)
+
+
+@contextmanager
+def running_sandbox(**options: Any) -> Iterator[Running]:
+    """A sandbox served on a free port of this machine; `.url` and `.sandbox` are what a test needs."""
+    running = start_in_thread(Sandbox(**options))
+    try:
+        yield running
+    finally:
+        running.stop()
