@@ -144,6 +144,7 @@ class Budget:
         self._held_until = {False: 0.0, True: 0.0}
         self._daily: tuple[int, int] | None = None
         self._daily_until = 0.0
+        self._day_over_until = 0.0
         self._queue: list[Ticket] = []
         self._joined = 0
 
@@ -181,6 +182,10 @@ class Budget:
         for search in (True,) if search_only else (True, False):
             self._held_until[search] = max(self._held_until[search], until)
 
+    def end_day(self, until: float) -> None:
+        """HubSpot says that nothing is left of the day."""
+        self._day_over_until = until
+
     def learn(self, headers: Mapping[str, str], now: float, reset_at: float) -> None:
         """Take the real limits and what is left of them from an answer's headers; the day ends at `reset_at`."""
         most, remaining = _number(headers, "x-hubspot-ratelimit-max"), _number(headers, "x-hubspot-ratelimit-remaining")
@@ -213,21 +218,23 @@ class Budget:
         )
 
     def _check_day(self, lane: Lane, now: float) -> None:
+        if now < self._day_over_until:
+            raise _used_up(self._day_over_until - now)
         if self._daily is None or now >= self._daily_until:
             return
         limit, left = self._daily
         share = {
             Lane.OPT_OUT: 100,
-            Lane.RETRY: DAILY_SHARE_OF_PATIENT_LANES,
-            Lane.SWEEP: DAILY_SHARE_OF_PATIENT_LANES,
+            Lane.RETRY: min(self._share, DAILY_SHARE_OF_PATIENT_LANES),
+            Lane.SWEEP: min(self._share, DAILY_SHARE_OF_PATIENT_LANES),
         }.get(lane, self._share)
-        if (limit - left) * 100 >= limit * min(share, self._share if lane > Lane.OPT_OUT else 100):
-            raise RateLimited(
-                "Our part of this portal's HubSpot requests for today is used up.",
-                retry_after=self._daily_until - now,
-                daily=True,
-                status=0,
-            )
+        if (limit - left) * 100 >= limit * share:
+            raise _used_up(self._daily_until - now)
+
+
+def _used_up(seconds: float) -> RateLimited:
+    message = "Our part of this portal's HubSpot requests for today is used up."
+    return RateLimited(message, retry_after=seconds, daily=True, status=0)
 
 
 def _number(headers: Mapping[str, str], name: str) -> int | None:

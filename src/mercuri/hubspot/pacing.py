@@ -88,9 +88,11 @@ class Pacer:
 
     def refused(self, error: RateLimited, *, search: bool = False) -> None:
         """Hold requests until HubSpot's silence is over: searches only, or (`search` false) everything."""
-        seconds = self._until_reset() if error.daily else error.retry_after
         with self._changed:
-            self._budget.hold(self._now() + seconds, search_only=search and not error.daily)
+            if error.daily:
+                self._budget.end_day(self._now() + self._until_reset())
+            else:
+                self._budget.hold(self._now() + error.retry_after, search_only=search)
 
     def used(self) -> Usage:
         """What is used of the limits now, for display."""

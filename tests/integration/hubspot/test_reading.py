@@ -188,10 +188,8 @@ def test_records_read_by_a_unique_value_are_keyed_by_what_was_asked():
 
 
 def test_a_missing_scope_is_named():
-    body = {
-        "status": "error",
-        "message": "You do not have permissions to view_schema object type 0-1 (requires one of [crm.schemas.contacts.read])",
-    }
+    said = "You do not have permissions to view_schema object type 0-1 (requires one of [crm.schemas.contacts.read])"
+    body = {"status": "error", "message": said}
     hubspot = scripted(ok(body, 403))
 
     with pytest.raises(MissingScope) as caught:
