@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from mercuri.core.consent import State
-from mercuri.core.consent_values import Buckets, Unreadable, count_buckets, heard, in_value, out_value
+from mercuri.core.consent_values import Buckets, Unreadable, count_buckets, heard, in_value, out_value, speaks_for
 from mercuri.core.properties import Option, Property
 from mercuri.core.settings import ConsentItem
 
@@ -129,3 +129,13 @@ def test_a_date_is_written_in_utc() -> None:
     late_in_new_york = datetime(2026, 3, 2, 23, tzinfo=timezone(timedelta(hours=-5)))
 
     assert out_value(DATES, Property("left", "Left", "date"), late_in_new_york) == ("left", "2026-03-03")
+
+
+def test_opt_outs_follow_a_person_to_a_new_number_and_opt_ins_do_not() -> None:
+    before, after = NINE - timedelta(days=1), NINE + timedelta(days=1)
+
+    assert speaks_for(State.OUT, before, held_since=NINE)
+    assert not speaks_for(State.IN, before, held_since=NINE)
+    assert not speaks_for(State.IN, None, held_since=NINE)
+    assert speaks_for(State.IN, after, held_since=NINE)
+    assert speaks_for(State.IN, before, held_since=None)

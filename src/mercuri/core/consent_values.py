@@ -45,6 +45,18 @@ def heard(item: ConsentItem, properties: Mapping[str, str]) -> State | Unreadabl
     return _heard_options(item, value) if item.kind == "enumeration" else _heard_flag(item, value)
 
 
+def speaks_for(said: State, set_at: datetime | None, held_since: datetime | None) -> bool:
+    """Whether a record's value counts for an address that its contact holds since a moment.
+
+    Opt-outs follow a person to a new number, opt-ins do not: an `in` counts only when it was set after the change.
+    `held_since` None means that the address has not changed as far as is known; `set_at` None, that the time of the
+    value is unknown.
+    """
+    if said is State.OUT or held_since is None:
+        return True
+    return set_at is not None and set_at >= held_since
+
+
 def count_buckets(item: ConsentItem, rows: Iterable[Mapping[str, str]]) -> Buckets:
     """Count what the values of many records say, before a mapping is saved."""
     said_in = said_out = silent = unreadable = 0
