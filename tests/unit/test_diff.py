@@ -253,6 +253,22 @@ def test_a_choice_writes_the_value_taken_even_an_empty_one() -> None:
     assert (sent.act, sent.value) == (Act.SEND, "Paris")
 
 
+@pytest.mark.parametrize("blanks", list(Blanks))
+def test_a_chosen_blank_is_sent_and_not_asked_about_again(blanks: Blanks) -> None:
+    chosen = settle_choice("", "Nice", take_remote=False, direction=Direction.BOTH)
+
+    decision = merge(chosen.base, "", "Nice", blanks=blanks, policy=Policy.ASK)
+
+    assert (decision.act, decision.value, decision.why) == (Act.SEND, "", "resolved")
+
+
+def test_a_choice_that_hubspot_overtakes_is_a_conflict_again() -> None:
+    chosen = settle_choice("Paris", "Nice", take_remote=False, direction=Direction.BOTH)
+
+    assert merge(chosen.base, "Paris", "Metz", policy=Policy.ASK).act is Act.CONFLICT
+    assert merge(chosen.base, "Paris", "paris", policy=Policy.ASK).act is Act.SAME
+
+
 def test_a_choice_against_the_direction_leaves_both_and_is_remembered() -> None:
     decision = settle_choice("Paris", "Nice", take_remote=False, direction=Direction.IN)
 

@@ -24,7 +24,8 @@ Norm = Callable[[str], str]
 class Base:
     """What was last seen here and there when a field was settled, and why the two may differ.
 
-    `why` is same, filled, kept_blank, stored_differently, one_way, undone or resolved.
+    `why` is same, filled, kept_blank, stored_differently, one_way, undone or resolved; or chosen, while a value that a
+    person chose in a conflict waits to be sent.
     """
 
     local: str
@@ -135,6 +136,8 @@ def merge_field(
         return _write(rule, local, remote, to_local=not here, why="filled")
     if changed_here and changed_there:
         return _conflict(rule, local, remote, local_at, remote_at)
+    if base is not None and base.why == "chosen" and changed_here:
+        return _write(rule, local, remote, to_local=False, why="resolved")
     return _spread(rule, local, remote, to_local=changed_there)
 
 
@@ -198,11 +201,14 @@ def settle_sent(payload: str, stored: str, norm: Norm) -> Base:
 
 
 def settle_choice(local: str, remote: str, *, take_remote: bool, direction: Direction) -> Decision:
-    """What a person's choice in an open conflict does: write the chosen value on the other side.
+    """What a person's choice in an open conflict does: write the chosen value, even an empty one, on the other side.
 
-    When the direction forbids that write, both values stay and the difference is remembered as settled.
+    `base` is the one to store at once. For SEND it makes the next comparison find the choice as an edit of ours that
+    is sent whatever `blanks` says, and as a conflict if HubSpot's value changes before. When the direction forbids the
+    write, both values stay and the difference is remembered as settled.
     """
-    return _write(Rule(norm=str.strip, direction=direction), local, remote, to_local=take_remote, why="resolved")
+    decision = _write(Rule(norm=str.strip, direction=direction), local, remote, to_local=take_remote, why="resolved")
+    return replace(decision, base=decision.base or Base(remote, remote, "chosen"))
 
 
 def _conflict(rule: Rule, local: str, remote: str, local_at: datetime | None, remote_at: datetime | None) -> Decision:
