@@ -74,8 +74,17 @@ class Client:
     # The portal and its schema
 
     def account(self) -> Account:
-        """The portal itself. Raises MissingScope where a token may not ask (some service keys)."""
-        return self._get("other", wire.ACCOUNT, {}, wire.account)
+        """The portal itself. Where a token may not ask (some service keys), no more than its id.
+
+        Raises MissingScope when it may not, and no contact exists whose address names the portal.
+        """
+        try:
+            return self._get("other", wire.ACCOUNT, {}, wire.account)
+        except MissingScope:
+            portal_id = self._get("list", wire.CONTACTS, {"limit": "1", "properties": wire.ID}, wire.portal_of)
+            if portal_id is None:
+                raise
+            return Account(portal_id)
 
     def properties(self, archived: bool = False) -> tuple[Property, ...]:
         """The contacts' properties that carry no sensitive data; `archived` true gives the archived ones only."""

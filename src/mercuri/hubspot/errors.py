@@ -186,13 +186,18 @@ def _limited(status: int, fields: Mapping[str, Any], headers: Mapping[str, str],
     if status != 429:
         wait = LOCKED if status == 423 else MOVING
         return RateLimited(f"HubSpot asked us to wait ({status}).", retry_after=max(told or wait, LOCKED), **facts)
-    # Search names no policy, so the text counts before the policy; anything else is the ten-second limit.
-    hints = f"{fields.get('message') or ''} {fields.get('policyName') or ''}".lower()
-    daily = "daily" in hints
-    wait = DAILY if daily else SECONDLY if "secondly" in hints and "ten_secondly" not in hints else TEN_SECONDLY
-    return RateLimited(
-        "HubSpot's request limit is used up.", retry_after=wait if told is None else told, daily=daily, **facts
-    )
+    wait = _policy_wait(str(fields.get("message") or ""), str(fields.get("policyName") or ""))
+    message = "HubSpot's request limit is used up."
+    return RateLimited(message, retry_after=wait if told is None else told, daily=wait == DAILY, **facts)
+
+
+def _policy_wait(*hints: str) -> float:
+    """By the text first, since search names no policy; the ten-second limit when nothing is said."""
+    for hint in map(str.lower, hints):
+        for word, wait in (("daily", DAILY), ("ten_secondly", TEN_SECONDLY), ("secondly", SECONDLY)):
+            if word in hint:
+                return wait
+    return TEN_SECONDLY
 
 
 def _scopes(fields: Mapping[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ Source: HubSpot contacts, search, properties and account-info APIs 2026-09.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ STATUSES = f"/communication-preferences/{API_VERSION}/statuses"
 ID = "hs_object_id"
 #: The properties that tell which records went into this one, the complete one first (section "merge" of the guide).
 MERGED_IDS = ("hs_merged_object_ids", "hs_calculated_merged_vids")
+
+
+_IN_PORTAL = re.compile(r"/contacts/(\d+)/")
 
 
 class Malformed(ValueError):
@@ -109,6 +113,9 @@ def moment(value: object) -> datetime | None:
     if not value:
         return None
     try:
+        # Nearly all are like this, and a page of a first load holds two hundred.
+        if type(value) is str and value[-1] == "Z":
+            return datetime.fromisoformat(value)
         if isinstance(value, str) and not value.lstrip("-").isdecimal():
             at = datetime.fromisoformat(value)
             return at if at.tzinfo else at.replace(tzinfo=UTC)
@@ -214,6 +221,16 @@ def account(body: Any) -> Account:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise Malformed("account details without an id") from error
+
+
+def portal_of(body: Any) -> str | None:
+    """The portal that the web address of a listed record names; addresses are optional.
+
+    >>> portal_of({"results": [{"id": "1", "url": "https://app.hubspot.com/contacts/4242/record/0-1/1"}]})
+    '4242'
+    """
+    named = (_IN_PORTAL.search(text(_at(item, "url"))) for item in _results(body))
+    return next((found.group(1) for found in named if found), None)
 
 
 def search_body(
@@ -330,10 +347,9 @@ def _history(histories: Mapping[str, Any]) -> dict[str, tuple[PropertyVersion, .
 
 
 def _merged(got: Mapping[str, Any]) -> tuple[RecordId, ...]:
-    texts = [got.get(name) for name in MERGED_IDS]
-    if not any(texts):
+    if not (got.get(MERGED_IDS[0]) or got.get(MERGED_IDS[1])):
         return ()
-    ids = [entry.partition(":")[0].strip() for value in texts for entry in text(value).split(";")]
+    ids = [entry.partition(":")[0].strip() for name in MERGED_IDS for entry in text(got.get(name)).split(";")]
     return tuple(RecordId(key) for key in dict.fromkeys(ids) if key)
 
 

@@ -106,6 +106,7 @@ def test_a_body_of_any_shape_is_survived(body):
     ("body", "headers", "waits", "daily"),
     [
         ({"message": "You have reached your secondly limit.", "category": "RATE_LIMITS"}, {}, 1, False),
+        ({"message": "Your secondly limit.", "policyName": "TEN_SECONDLY_ROLLING"}, {}, 1, False),
         ({"message": "You have reached your ten_secondly_rolling limit."}, {}, 10, False),
         ({"message": "", "policyName": "TEN_SECONDLY_ROLLING"}, {}, 10, False),
         ({"message": "", "policyName": "SECONDLY"}, {}, 1, False),
