@@ -124,21 +124,7 @@ def merge_field(
     >>> merge_field(Base("Lyon", "Lyon"), "Lyon", "Paris", **rules).act
     <Act.TAKE: 'take'>
     """
-    here, there = norm(local), norm(remote)
-    rule = Rule(norm, direction, policy, blanks)
-    changed_here = base is None or here != norm(base.local)
-    changed_there = base is None or there != norm(base.remote)
-    if not changed_here and not changed_there:
-        return Decision(Act.NONE)
-    if here == there:
-        return Decision(Act.SAME, base=Base(local, remote, "same"), why="same")
-    if base is None and not (here and there):
-        return _write(rule, local, remote, to_local=not here, why="filled")
-    if changed_here and changed_there:
-        return _conflict(rule, local, remote, local_at, remote_at)
-    if base is not None and base.why == "chosen" and changed_here:
-        return _write(rule, local, remote, to_local=False, why="resolved")
-    return _spread(rule, local, remote, to_local=changed_there)
+    return _merge(Rule(norm, direction, policy, blanks), base, local, remote, local_at, remote_at)
 
 
 def three_way(
@@ -162,16 +148,13 @@ def three_way(
     ({'city': 'Paris'}, {})
     """
     decisions = {
-        name: merge_field(
+        name: _merge(
+            rule,
             bases.get(name),
             local.get(name, ""),
             remote[name],
-            local_at=(local_at or {}).get(name),
-            remote_at=(remote_at or {}).get(name),
-            direction=rule.direction,
-            policy=rule.policy,
-            blanks=rule.blanks,
-            norm=rule.norm,
+            (local_at or {}).get(name),
+            (remote_at or {}).get(name),
         )
         for name, rule in rules.items()
         if name in remote
@@ -209,6 +192,30 @@ def settle_choice(local: str, remote: str, *, take_remote: bool, direction: Dire
     """
     decision = _write(Rule(norm=str.strip, direction=direction), local, remote, to_local=take_remote, why="resolved")
     return replace(decision, base=decision.base or Base(remote, remote, "chosen"))
+
+
+_UNCHANGED = Decision(Act.NONE)
+
+
+def _merge(
+    rule: Rule, base: Base | None, local: str, remote: str, local_at: datetime | None, remote_at: datetime | None
+) -> Decision:
+    norm = rule.norm
+    # Normal forms cost more than all else here, and what is the same to the letter needs none.
+    changed_here = base is None or (local != base.local and norm(local) != norm(base.local))
+    changed_there = base is None or (remote != base.remote and norm(remote) != norm(base.remote))
+    if not changed_here and not changed_there:
+        return _UNCHANGED
+    here, there = norm(local), norm(remote)
+    if here == there:
+        return Decision(Act.SAME, base=Base(local, remote, "same"), why="same")
+    if base is None and not (here and there):
+        return _write(rule, local, remote, to_local=not here, why="filled")
+    if changed_here and changed_there:
+        return _conflict(rule, local, remote, local_at, remote_at)
+    if base is not None and base.why == "chosen" and changed_here:
+        return _write(rule, local, remote, to_local=False, why="resolved")
+    return _spread(rule, local, remote, to_local=changed_there)
 
 
 def _conflict(rule: Rule, local: str, remote: str, local_at: datetime | None, remote_at: datetime | None) -> Decision:
