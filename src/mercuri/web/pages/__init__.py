@@ -1,8 +1,19 @@
-"""The screens, one module each. A screen registers its router here."""
+"""The screens, one module each. A screen registers its router here; `ROUTERS` need a login, `OPEN_ROUTERS` do not."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-#: Every screen's router, in the order of the navigation.
-ROUTERS: tuple[APIRouter, ...] = ()
+from mercuri.web.pages import contact, contacts, imports, login, setup, sync, welcome
+
+#: Pages that open without a login.
+OPEN_ROUTERS: tuple[APIRouter, ...] = (login.open_router, setup.router)
+#: All others. Fixed addresses stand before those with a number in them.
+ROUTERS: tuple[APIRouter, ...] = (
+    login.router,
+    welcome.router,
+    sync.router,
+    contacts.router,
+    imports.router,
+    contact.router,
+)

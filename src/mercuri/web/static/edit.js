@@ -1,6 +1,6 @@
-// Editing in place. A value is a button ([data-edit]) beside a hidden <template> that holds its form: the form opens in the same step
-// that takes the focus, so that no key typed meanwhile is lost. Enter saves, Escape leaves; the new value is painted at once and
-// taken back when the server refuses it.
+// Editing in place. A value is a link ([data-edit]) beside a <template> that holds its form: the form opens in the same step that
+// takes the focus, so that no key typed meanwhile is lost. Enter saves, Escape leaves; the new value is painted at once and taken
+// back when the server refuses it. Without scripts the link leads to the page with the form open.
 function open(button) {
   const cell = button.closest("[data-value]");
   const form = cell.querySelector("template").content.firstElementChild.cloneNode(true);
@@ -11,6 +11,9 @@ function open(button) {
   input.select?.();
   window.htmx?.process(form);
 }
+
+// A form that the server opened has no link to go back to: its own "leave" link does that.
+const isOpenedHere = (form) => Boolean(form.closest("[data-value]")?.querySelector("[data-edit]"));
 
 function close(form) {
   const cell = form.closest("[data-value]");
@@ -28,9 +31,11 @@ function paintAtOnce(form) {
   shown.textContent = input.value || "–";
   form.hidden = true;
   cell.querySelector("[data-edit]").hidden = false;
+  cell.querySelector("[data-edit]").focus();
 }
 
 function takeBack(form) {
+  if (!form.isConnected) return;
   const cell = form.closest("[data-value]");
   cell.querySelector("[data-edit] [data-text]").textContent = form.dataset.before;
   cell.querySelector("[data-edit]").hidden = true;
@@ -38,7 +43,10 @@ function takeBack(form) {
   form.querySelector("input:not([type=hidden]), select, textarea").focus();
 }
 
-const editForm = (event) => event.target.closest?.("[data-edit-form]");
+const editForm = (event) => {
+  const form = event.target.closest?.("[data-edit-form]");
+  return form && isOpenedHere(form) ? form : null;
+};
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-edit]");
@@ -46,8 +54,11 @@ document.addEventListener("click", (event) => {
     event.preventDefault();
     open(button);
   }
-  const cancel = event.target.closest("[data-edit-cancel]");
-  if (cancel) close(cancel.closest("form"));
+  const form = event.target.closest("[data-edit-cancel]")?.closest("form");
+  if (form && isOpenedHere(form)) {
+    event.preventDefault();
+    close(form);
+  }
 });
 
 document.addEventListener("keydown", (event) => {

@@ -1,0 +1,78 @@
+"""The web app: pages, API, static files, and what every request passes through."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from prometheus_client import CollectorRegistry
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from mercuri.store import conflicts, duplicates
+from mercuri.web import api, auth, headers, health, problems
+from mercuri.web.pages import OPEN_ROUTERS, ROUTERS
+from mercuri.web.render import STATIC, Renderer
+from mercuri.web.services import app_of
+from mercuri.wiring import Services
+
+_FOR_GOOD = "public, max-age=31536000, immutable"
+_ASK_AGAIN = "no-cache"
+
+
+def create_app(services: Services) -> FastAPI:
+    """The app over these services. It starts no thread and no worker."""
+    registry = CollectorRegistry()
+    registry.register(health.State(services.app))
+    middleware = [
+        Middleware(health.Measured, registry=registry),
+        Middleware(
+            headers.SecurityHeaders,
+            policy=headers.content_policy(services.settings.hubspot_app_url),
+            https=services.settings.public_url.startswith("https://"),
+        ),
+        Middleware(GZipMiddleware, minimum_size=1000),
+    ]
+    app = FastAPI(
+        title="Mercuri", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, middleware=middleware
+    )
+    app.state.services = services
+    app.state.metrics = registry
+    app.state.renderer = Renderer(services.app.now, _navigation)
+    problems.install(app)
+    app.include_router(health.router, include_in_schema=False)
+    app.include_router(api.router)
+    for router in OPEN_ROUTERS:
+        app.include_router(router, include_in_schema=False)
+    for router in ROUTERS:
+        app.include_router(router, dependencies=[Depends(auth.guarded)], include_in_schema=False)
+    app.mount("/static", _Static(directory=STATIC))
+    app.add_api_route("/", _home, include_in_schema=False)
+    return app
+
+
+def _home() -> Response:
+    return RedirectResponse("/contacts", 303)
+
+
+class _Static(StaticFiles):
+    """Files whose address carries a mark of their content are kept for good; others are asked for again."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = _FOR_GOOD if scope["query_string"] else _ASK_AGAIN
+        return response
+
+
+def _navigation(request: Request) -> list[tuple[str, str, str, int]]:
+    identity = request.state.identity
+    with app_of(request).db.read(identity.workspace) as tx:
+        groups, open_conflicts = duplicates.totals(tx).groups, conflicts.count_open(tx)
+    return [
+        ("contacts", "Contacts", "/contacts", 0),
+        ("duplicates", "Duplicates", "/duplicates", groups),
+        ("runs", "Runs", "/runs", 0),
+        ("conflicts", "Conflicts", "/conflicts", open_conflicts),
+        ("settings", "Settings", "/settings", 0),
+    ]

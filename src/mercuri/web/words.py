@@ -1,0 +1,87 @@
+"""Numbers and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+_STEPS = ((timedelta(days=365), "y"), (timedelta(days=30), "mo"), (timedelta(days=1), "d"), (timedelta(hours=1), "h"))
+#: What is younger than this is "just now".
+_NOW = timedelta(seconds=45)
+
+
+def number(value: int) -> str:
+    """A count with its thousands apart.
+
+    >>> number(1024331)
+    '1,024,331'
+    """
+    return f"{value:,}"
+
+
+def counted(value: int, one: str, many: str = "") -> str:
+    """A count with its noun.
+
+    >>> counted(1, "contact"), counted(1204, "contact")
+    ('1 contact', '1,204 contacts')
+    """
+    return f"{number(value)} {one if value == 1 else many or one + 's'}"
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its largest unit, a minute at least.
+
+    >>> span(timedelta(seconds=50)), span(timedelta(hours=30))
+    ('1 min', '1 d')
+    """
+    for size, word in _STEPS:
+        if length >= size:
+            return f"{length // size} {word}"
+    return f"{max(1, length // timedelta(minutes=1))} min"
+
+
+def ago(at: datetime, now: datetime, bare: bool = False) -> str:
+    """How long ago something was, or how far ahead it is; `bare` leaves the word away.
+
+    >>> from datetime import UTC
+    >>> noon = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    >>> ago(noon, noon), ago(noon - timedelta(hours=2), noon), ago(noon + timedelta(minutes=5), noon)
+    ('just now', '2 h ago', 'in 5 min')
+    """
+    gone = now - at
+    if abs(gone) < _NOW:
+        return "just now"
+    words = span(abs(gone))
+    if bare:
+        return words
+    return f"{words} ago" if gone > timedelta() else f"in {words}"
+
+
+def moment(at: datetime) -> str:
+    """A moment in full.
+
+    >>> from datetime import UTC
+    >>> moment(datetime(2026, 11, 30, 9, 5, tzinfo=UTC))
+    '30 Nov 2026, 09:05 UTC'
+    """
+    return f"{at.day} {at:%b %Y, %H:%M} UTC"
+
+
+def clock(at: datetime) -> str:
+    """A time of the day, UTC.
+
+    >>> from datetime import UTC
+    >>> clock(datetime(2026, 11, 30, 9, 5, tzinfo=UTC))
+    '09:05 UTC'
+    """
+    return f"{at:%H:%M} UTC"
+
+
+def field_name(name: str) -> str:
+    """A field as people call it.
+
+    >>> field_name("first_name"), field_name("email"), field_name("custom.shoe_size"), field_name("*")
+    ('First name', 'E-mail', 'Shoe size', 'Contact')
+    """
+    fixed = {"email": "E-mail", "*": "Contact"}
+    plain = name.removeprefix("custom.").replace("_", " ")
+    return fixed.get(name) or plain[:1].upper() + plain[1:]
