@@ -1,0 +1,52 @@
+"""What runs when. A duty looks for work in our tables, so a missed one costs time, not data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from mercuri.core.contact import WorkspaceId
+from mercuri.engine import run as runs
+from mercuri.engine import schedule as times
+from mercuri.engine.app import SYSTEM, App
+from mercuri.errors import Clash
+from mercuri.store import portals
+from mercuri.store.portals import Portal
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something to look after in every workspace, at most once per `period`."""
+
+    name: str
+    period: timedelta
+    act: Callable[[App, WorkspaceId], None]
+
+
+def start_scheduled(app: App, ws: WorkspaceId) -> None:
+    """Ask for the runs that are due. A time missed while nobody was running is caught up once."""
+    for portal in _scheduled(app, ws):
+        now = app.now()
+        following = times.next_time(portal.settings.schedule, now, str(portal.account.get("time_zone") or "UTC"))
+        if portal.next_at is not None and portal.next_at <= now:
+            try:
+                runs.request(app, ws, portal.portal_id, trigger="schedule", actor=SYSTEM)
+            except Clash:
+                # A run is under way: it reads what this one would have read.
+                pass
+        if portal.next_at is None or portal.next_at <= now:
+            with app.db.write(ws) as tx:
+                portals.save(tx, portal.portal_id, next_at=following)
+
+
+def _scheduled(app: App, ws: WorkspaceId) -> Iterator[Portal]:
+    with app.db.read(ws) as tx:
+        known = portals.all(tx)
+    for portal in known:
+        if portal.state == "connected" and portal.settings.schedule != "off":
+            yield portal
+
+
+#: The whole list.
+DUTIES: tuple[Duty, ...] = (Duty("scheduled runs", timedelta(seconds=5), start_scheduled),)
