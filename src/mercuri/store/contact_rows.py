@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,12 +14,15 @@ from mercuri.core.contact import Address, ContactId, Fields, Origin, RunId
 from mercuri.core.normalise import clean_text, fold_name
 from mercuri.store import schema, search
 from mercuri.store.database import Tx
-from mercuri.store.jsons import dumps, loads
+from mercuri.store.jsons import loads
 from mercuri.store.times import from_ms, maybe_moment, to_ms
 
 #: Longest sort key: PostgreSQL cannot index more than about 2,700 bytes.
 KEY_LENGTH = 200
 _CUSTOM = "custom."
+_PREFIX = len(_CUSTOM)
+#: A text as JSON, written here by hand since a first load writes two columns of it for every contact.
+_json = json.encoder.encode_basestring
 #: Most ids in one statement.
 _CHUNK = 2_000
 _c = schema.contact.c
@@ -124,14 +128,15 @@ def contact_row(tx: Tx, id_: ContactId, new: NewContact, fields: dict[str, str])
 
 
 def custom_text(fields: Fields) -> str:
-    custom = {name[len(_CUSTOM) :]: value for name, value in fields.items() if name.startswith(_CUSTOM)}
-    return dumps(custom) if custom else "{}"
+    """The fields beyond the standard four, as JSON."""
+    custom = [f"{_json(n[_PREFIX:])}:{_json(value)}" for n, value in fields.items() if n.startswith(_CUSTOM)]
+    return "{" + ",".join(custom) + "}"
 
 
 def name_key(fields: Fields) -> str:
-    return fold_name(f"{fields.get('last_name', '')[:KEY_LENGTH]} {fields.get('first_name', '')[:KEY_LENGTH]}")[
-        :KEY_LENGTH
-    ]
+    """The sort key of a contact's name; who has none stands under their e-mail or phone."""
+    last, first = fields.get("last_name", "")[:KEY_LENGTH], fields.get("first_name", "")[:KEY_LENGTH]
+    return fold_name(f"{last} {first}")[:KEY_LENGTH] or email_key(fields) or fields.get("phone", "")[:KEY_LENGTH]
 
 
 def email_key(fields: Fields) -> str:
@@ -139,18 +144,19 @@ def email_key(fields: Fields) -> str:
 
 
 def origins_text(fields: Fields, origins: Mapping[str, Origin]) -> str:
-    """Most contacts have one origin for all their values: it is written once, as "*"."""
+    """Origins as JSON. Most contacts have one for all their values: it is written once, as "*"."""
     if not origins:
         return "{}"
     first = next(iter(origins.values()))
     same = all(origin is first or origin == first for origin in origins.values())
     if same and all(name in origins for name, value in fields.items() if value):
-        return dumps({"*": _origin_list(first)})
-    return dumps({name: _origin_list(origin) for name, origin in origins.items()})
+        return '{"*":' + _origin_text(first) + "}"
+    return "{" + ",".join(f"{_json(name)}:{_origin_text(origin)}" for name, origin in origins.items()) + "}"
 
 
-def _origin_list(origin: Origin) -> list[Any]:
-    return [origin.kind, origin.by, to_ms(origin.at), origin.run]
+def _origin_text(origin: Origin) -> str:
+    run = "null" if origin.run is None else origin.run
+    return f"[{_json(origin.kind)},{_json(origin.by)},{to_ms(origin.at)},{run}]"
 
 
 def read_origins(stored: str, fields: Fields) -> dict[str, Origin]:

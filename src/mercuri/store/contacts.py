@@ -1,6 +1,7 @@
 """Contacts: their values, where each came from and when, their addresses; inserted fast, changed with care.
 
-Looking at contacts as people see them is `store.shown`; lists and searches are `store.pages`.
+What is imported here under its own name belongs to contacts too: `get` and `many` of `store.shown`, `page` of
+`store.pages`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from mercuri.store import schema, search
 from mercuri.store.contact_rows import Held as Held
 from mercuri.store.contact_rows import NewContact as NewContact
 from mercuri.store.database import Tx
+from mercuri.store.pages import ContactPage as ContactPage
+from mercuri.store.pages import Query as Query
+from mercuri.store.pages import page as page
 from mercuri.store.shown import get as get
 from mercuri.store.shown import many as many
 from mercuri.store.times import to_ms

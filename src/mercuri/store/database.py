@@ -36,6 +36,8 @@ _SQLITE_PRAGMAS = (
     "PRAGMA synchronous = NORMAL",
     f"PRAGMA busy_timeout = {LOCK_WAIT * 1000}",
     "PRAGMA cache_size = -16000",
+    # 64 MB: a load touches the same pages of the indexes again and again, and each checkpoint writes them all
+    "PRAGMA wal_autocheckpoint = 16384",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA journal_size_limit = 67108864",
 )

@@ -201,13 +201,20 @@ for _name, _columns in {
     "contact_updated": ("updated_at", "id"),
     "contact_created": ("created_at", "id"),
     "contact_email": ("email_key", "id"),
-    "contact_status_name": ("subscribed", "name_key", "id"),
-    "contact_status_updated": ("subscribed", "updated_at", "id"),
+    "contact_status": ("subscribed", "id"),
 }.items():
     Index(
         _name, contact.c.workspace_id, *(contact.c[c] for c in _columns), sqlite_where=_ALIVE, postgresql_where=_ALIVE
     )
-Index("contact_id", contact.c.workspace_id, contact.c.id)
+for _name, _blank in {"contact_has_phone": "(phone = '')", "contact_has_email": "(email = '')"}.items():
+    Index(
+        _name,
+        contact.c.workspace_id,
+        text(_blank),
+        contact.c.id,
+        sqlite_where=_ALIVE,
+        postgresql_where=_ALIVE,
+    )
 Index(
     "contact_run",
     contact.c.workspace_id,
@@ -266,6 +273,8 @@ link = Table(
     PrimaryKeyConstraint("workspace_id", "portal_id", "record_id"),
 )
 Index("link_contact", link.c.workspace_id, link.c.contact_id, link.c.portal_id)
+for _name, _unwell in {"link_excluded": text("excluded <> ''"), "link_blocked": text("state = 'blocked'")}.items():
+    Index(_name, link.c.workspace_id, link.c.contact_id, sqlite_where=_unwell, postgresql_where=_unwell)
 
 record_alias = Table(
     "record_alias",

@@ -73,16 +73,16 @@ def condition(tx: Tx, found: list[str], params: dict[str, Any]) -> str:
     return " AND ".join(parts)
 
 
-def candidates(tx: Tx, found: list[str], params: dict[str, Any]) -> str | None:
-    """SQL that gives, from the index, the ids of all contacts that may match; None where there is no index.
-
-    The needles' parameters of `condition` are needed too: a candidate must still be checked with it.
-    """
+def candidates(tx: Tx, found: list[str], params: dict[str, Any]) -> str:
+    """SQL that gives the ids of all contacts that may match; a candidate must still be judged by `condition`."""
     if not tx.is_sqlite:
-        return None
+        return f"SELECT contact.id FROM contact WHERE contact.workspace_id = :ws AND {condition(tx, found, params)}"
     trigrams = dict.fromkeys(needle[i : i + 3] for needle in found for i in range(len(needle) - 2))
     params["trigrams"] = " ".join('"' + trigram.replace('"', '""') + '"' for trigram in trigrams)
-    return "SELECT rowid FROM contact_fts WHERE contact_fts MATCH :trigrams"
+    return (
+        "SELECT rowid AS id FROM contact_fts WHERE contact_fts MATCH :trigrams"
+        " UNION ALL SELECT id FROM contact WHERE id > (SELECT upto FROM search_state)"
+    )
 
 
 def index_missing(tx: Tx, at_most: int | None = None) -> None:
