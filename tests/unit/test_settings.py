@@ -92,8 +92,6 @@ def test_a_setting_is_read_from_a_bare_word_or_json(key: str, text: str, value: 
         ("delete_brake", "NaN"),
         ("burst_share", "0"),
         ("burst_share", "90.5"),
-        ("schedule", "every day"),
-        ("schedule", "61 * * * *"),
         ("default_region", "XX"),
         ("status_channel", "fax"),
         ("mapping", "firstname=first_name"),

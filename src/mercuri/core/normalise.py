@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -167,7 +167,8 @@ def normalise_phones(items: Sequence[tuple[str, str]]) -> list[tuple[Phone | Ref
     """`phones_in` for many pairs of text and region, in the order given, at about 20 µs for each distinct pair.
 
     phonenumbers compiles regular expressions per country, and Python keeps 512 of them: countries in mixed order
-    cost ten times as much. Hence one country after the other.
+    cost ten times as much. Hence one country after the other. The answers are remembered, so that calling this for a
+    page of contacts makes `addresses_of` quick for each of them.
     """
     distinct = sorted(set(items), key=_country_order)
     parsed = {item: phones_in(*item) for item in distinct}
@@ -286,12 +287,12 @@ def _email_addresses(label: str, raw: str) -> Iterable[Address]:
     if blank(raw):
         return
     whole = normalise_email(raw)
-    several = [raw] if isinstance(whole, str) else [part for part in _SPLIT_EMAILS.split(raw) if part]
-    usable = [(part, normal) for part in several if isinstance(normal := normalise_email(part), str)]
-    for part, normal in usable:
-        yield Address("email", part.strip(), normal, label)
-    if not usable and isinstance(whole, Refused):
-        yield Address("email", raw, None, label, problem=whole.reason)
+    if isinstance(whole, str):
+        yield Address("email", raw.strip(), whole, label)
+        return
+    parts = [(part, normalise_email(part)) for part in _SPLIT_EMAILS.split(raw) if part]
+    usable = [Address("email", part, normal, label) for part, normal in parts if isinstance(normal, str)]
+    yield from usable or [Address("email", raw, None, label, problem=whole.reason)]
 
 
 def _with_primaries(found: Iterable[Address]) -> Iterable[Address]:
@@ -305,7 +306,10 @@ def _with_primaries(found: Iterable[Address]) -> Iterable[Address]:
         is_primary = address.normal is not None and address.kind not in has_primary
         if is_primary:
             has_primary.add(address.kind)
-        yield replace(address, primary=is_primary)
+        # Built anew, since dataclasses.replace costs four times as much, and a first load does this for every address.
+        yield Address(
+            address.kind, address.raw, address.normal, address.label, is_primary, address.problem, address.extension
+        )
 
 
 def equal_form(kind: str, raw: str, region: str) -> str:

@@ -12,7 +12,8 @@ from mercuri.errors import UserError
 
 #: A run every minute would never be over before the next.
 SHORTEST = timedelta(minutes=5)
-_EVERY = re.compile(r"every (\d{1,4})\s*(m|h)")
+_EVERY = re.compile(r"every (\d{1,4})\s*([mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def next_time(schedule: str, after: datetime, zone: str = "UTC") -> datetime | None:
@@ -33,7 +34,7 @@ def next_time(schedule: str, after: datetime, zone: str = "UTC") -> datetime | N
         return None
     every = _EVERY.fullmatch(text)
     if every:
-        step = timedelta(**{{"m": "minutes", "h": "hours"}[every[2]]: int(every[1])})
+        step = timedelta(**{_UNITS[every[2]]: int(every[1])})
         if step < SHORTEST:
             raise UserError("The schedule was not changed: runs need at least five minutes between them.")
         seconds = int(step.total_seconds())

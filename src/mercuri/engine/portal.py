@@ -1,0 +1,200 @@
+"""Connect a portal, ask for its schema, change its settings, disconnect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+
+from mercuri.core.contact import PortalId, WorkspaceId
+from mercuri.core.mapping import suggest_mapping, with_types
+from mercuri.core.properties import Property
+from mercuri.core.settings import DEFAULT_MAPPING, OWN_ID_PROPERTY, PortalSettings, with_json
+from mercuri.engine.app import Actor, App, require
+from mercuri.engine.schedule import next_time
+from mercuri.engine.tokens import PortalTokens, sealed
+from mercuri.errors import MissingScope, UserError
+from mercuri.hubspot.client import Account, Calls, Client
+from mercuri.hubspot.oauth import OAuth
+from mercuri.hubspot.pacing import Lane, Limit, Pacer
+from mercuri.hubspot.tokens import Tokens, TokenService
+from mercuri.store import portals, runs, users
+from mercuri.store.database import Tx
+from mercuri.store.portals import Portal
+
+#: Requests in ten seconds, by kind of connection (HubSpot usage guidelines).
+BURST = {"oauth": "110/10", "static": "100/10"}
+#: Settings whose change makes every contact be compared again in the next run.
+_COMPARED = frozenset({"two_way", "mapping", "conflict_policy", "blanks"})
+
+
+def connect_static(app: App, ws: WorkspaceId, token: str, actor: Actor) -> Portal:
+    """Connect the portal that a static token opens. Raises Unauthorised when HubSpot refuses the token."""
+    require(actor, "manager")
+    token = token.strip()
+    if not token:
+        raise UserError("The token is empty. Nothing was connected; paste the whole token, it begins with pat-.")
+    tokens = Tokens(token, kind="static")
+    return _connect(app, ws, tokens, None, actor)
+
+
+def authorize_url(app: App, state: str) -> str:
+    """Where a person agrees that we read and write their portal's contacts. Raises UserError without an OAuth app."""
+    if not app.settings.hubspot_client_id:
+        raise UserError(
+            "No HubSpot app is configured. Set MERCURI_HUBSPOT_CLIENT_ID and MERCURI_HUBSPOT_CLIENT_SECRET, "
+            "or connect with a static token."
+        )
+    return _oauth(app).authorize_url(state)
+
+
+def connect_code(app: App, ws: WorkspaceId, code: str, actor: Actor) -> Portal:
+    """Connect the portal whose owner came back from HubSpot with this code."""
+    require(actor, "manager")
+    grant = _oauth(app).exchange(code)
+    return _connect(app, ws, grant.tokens, grant.hub_id, actor)
+
+
+def disconnect(app: App, ws: WorkspaceId, portal_id: PortalId, actor: Actor) -> None:
+    """Forget a portal's tokens and stop its run. Contacts and links stay, so that it can be connected again."""
+    require(actor, "manager")
+    with app.db.write(ws) as tx:
+        live = runs.live(tx, portals.get(tx, portal_id).id)
+        if live is not None:
+            runs.ask_cancel(tx, live.id)
+        portals.set_state(tx, portal_id, "disconnected")
+        users.note_audit(tx, actor.name, "portal.disconnected", {"portal": portal_id}, app.now())
+
+
+def client_for(
+    app: App,
+    ws: WorkspaceId,
+    portal: Portal,
+    lane: Lane,
+    calls: Calls | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Client:
+    """A client of a connected portal, in a lane of its one request budget."""
+    service = TokenService(PortalTokens(app, ws, portal.id), _oauth(app), app.now)
+    pacer = _pacer(app, ws, portal)
+    api_url = app.settings.hubspot_api_url
+    return Client(app.http, api_url, service, pacer, portal=portal.id, lane=lane, calls=calls, cancelled=cancelled)
+
+
+def refresh_schema(app: App, ws: WorkspaceId, portal: Portal, client: Client | None = None) -> tuple[Property, ...]:
+    """Ask HubSpot for the properties of its contacts and remember them, also which have vanished."""
+    found = (client or client_for(app, ws, portal, Lane.BUTTON)).properties()
+    with app.db.write(ws) as tx:
+        portals.save_schema(tx, portal.id, found, app.now())
+    return found
+
+
+def settings_of(app: App, ws: WorkspaceId, portal_id: PortalId) -> PortalSettings:
+    """A portal's settings. Raises NotFound."""
+    with app.db.read(ws) as tx:
+        return portals.get(tx, portal_id).settings
+
+
+def change_settings(
+    app: App, ws: WorkspaceId, portal_id: PortalId, values: Mapping[str, object], actor: Actor
+) -> PortalSettings:
+    """Set some keys to plain JSON values, all or none. Raises SettingRefused with the reason."""
+    require(actor, "manager")
+    with app.db.write(ws) as tx:
+        portal = portals.get(tx, portal_id)
+        settings = portal.settings
+        for key, value in values.items():
+            settings = with_json(settings, key, json.dumps(value))
+        settings = replace(settings, mapping=with_types(settings.mapping, portals.schema(tx, portal_id)))
+        portals.update_settings(tx, portal_id, settings)
+        if "schedule" in values:
+            zone = str(portal.account.get("time_zone") or "UTC")
+            portals.save(tx, portal_id, next_at=next_time(settings.schedule, app.now(), zone))
+        _ask_for_comparison(tx, portal, settings)
+        users.note_audit(tx, actor.name, "settings.changed", {"portal": portal_id, "keys": sorted(values)}, app.now())
+    return settings
+
+
+def _ask_for_comparison(tx: Tx, portal: Portal, settings: PortalSettings) -> None:
+    """With other rules the same values may have to move: the next run compares all links, without reading anything."""
+    if settings.two_way and any(getattr(settings, key) != getattr(portal.settings, key) for key in _COMPARED):
+        portals.save(tx, portal.id, reading={**portal.reading, "compare": True})
+
+
+def _connect(app: App, ws: WorkspaceId, tokens: Tokens, hub_id: str | None, actor: Actor) -> Portal:
+    client = _first_client(app, tokens)
+    properties = client.properties()
+    account = _account(app, client, tokens, hub_id)
+    unique = client.ensure_unique_property(OWN_ID_PROPERTY, "Mercuri contact id")
+    portal = Portal(
+        PortalId(account.portal_id),
+        name=account.domain or f"HubSpot {account.portal_id}",
+        kind=tokens.kind,
+        settings=PortalSettings(mapping=suggest_mapping(properties) or DEFAULT_MAPPING),
+        scopes=tokens.scopes,
+        account={**asdict(account), "own_id": unique},
+    )
+    with app.db.write(ws) as tx:
+        portals.add(tx, portal, sealed(app, tokens), app.now())
+        portals.save_schema(tx, portal.id, properties, app.now())
+        users.note_audit(tx, actor.name, "portal.connected", {"portal": portal.id, "kind": tokens.kind}, app.now())
+        return portals.get(tx, portal.id)
+
+
+def _account(app: App, client: Client, tokens: Tokens, hub_id: str | None) -> Account:
+    """Whose portal it is.
+
+    Some static tokens may not ask for the account. Then the app's own credentials can ask about the token; without any,
+    the portal goes by a name of ours, which follows from the token.
+    """
+    try:
+        return client.account()
+    except MissingScope:
+        pass
+    if not hub_id and app.settings.hubspot_client_id:
+        hub_id = _oauth(app).introspect(tokens.access).hub_id
+    return Account(hub_id or f"static-{app.vault.keyed_hash(tokens.access)[:8]}")
+
+
+def _first_client(app: App, tokens: Tokens) -> Client:
+    """A client for a portal that is not stored yet."""
+    service = TokenService(_Unstored(tokens), _oauth(app), app.now)
+    limit = Limit.parse(app.settings.burst_limit or BURST[tokens.kind])
+    pacer = Pacer(limit, Limit.parse(app.settings.search_limit))
+    return Client(app.http, app.settings.hubspot_api_url, service, pacer, portal="")
+
+
+class _Unstored:
+    """Tokens that belong to no portal yet."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def load(self) -> Tokens:
+        return self._tokens
+
+    def save(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        yield
+
+
+def _pacer(app: App, ws: WorkspaceId, portal: Portal) -> Pacer:
+    burst = app.settings.burst_limit or BURST[portal.kind]
+    share = int(portal.settings.burst_share)
+    zone = str(portal.account.get("time_zone") or "") or None
+
+    def make() -> Pacer:
+        return Pacer(Limit.parse(burst), Limit.parse(app.settings.search_limit), share=share, time_zone=zone)
+
+    return app.portals.pacer(ws, portal.id, (burst, app.settings.search_limit, share, zone), make)
+
+
+def _oauth(app: App) -> OAuth:
+    settings = app.settings
+    secret = settings.hubspot_client_secret.get_secret_value()
+    urls = (settings.hubspot_api_url, settings.hubspot_app_url)
+    return OAuth(*urls, settings.hubspot_client_id, secret, settings.redirect_uri, app.http, app.now)
