@@ -10,7 +10,7 @@ from mercuri.core.settings import CHANNELS
 from mercuri.engine import dedupe
 from mercuri.engine.app import Actor, App, require
 from mercuri.errors import Clash, NotFound
-from mercuri.store import contacts, erasure, links, outbox, shown, suppression, users
+from mercuri.store import contact_rows, contacts, erasure, links, outbox, shown, suppression, users
 from mercuri.store.changes import WHOLE, Change, add_many
 from mercuri.store.database import Tx
 from mercuri.store.links import NOBODY
@@ -33,7 +33,7 @@ def erase_contact(app: App, ws: WorkspaceId, id_: ContactId, actor: Actor, *, ve
         if version is not None and version != held.version:
             raise Clash("Someone changed this contact meanwhile. Nothing was erased.", shown.get(tx, id_))
         ids = erasure.absorbed_by(tx, id_)
-        found = [address for items in contacts.addresses(tx, ids).values() for address in items if address.normal]
+        found = [address for items in contact_rows.addresses(tx, ids).values() for address in items if address.normal]
         _suppress(app, tx, found)
         _release_records(app, tx, id_, ids)
         erasure.forget(tx, ids)

@@ -12,7 +12,7 @@ from mercuri.core.settings import MappingItem
 from mercuri.engine import consent, dedupe, fields
 from mercuri.engine.csv_files import CELL, CUSTOM_FIELD
 from mercuri.errors import Clash, NotFound, UserError
-from mercuri.store import changes, contacts, outbox, portals, workspaces
+from mercuri.store import changes, contact_rows, contacts, outbox, portals, workspaces
 from mercuri.store.changes import WHOLE, Change
 from mercuri.store.contact_rows import Held, NewContact
 from mercuri.store.database import Tx
@@ -91,12 +91,17 @@ def change(tx: Tx, now: Held, values: Mapping[str, str], by: By, rules: Rules, *
     return after
 
 
-def addresses_after(tx: Tx, now: Held, values: Mapping[str, str], rules: Rules) -> list[Address]:
-    """The addresses of a contact whose fields change; those that came from elsewhere (a record, a merge) stay."""
-    own = {"phone", "email", *fields.phone_fields(rules.mapping)}
-    mine = list(fields.addresses({**now.fields, **values}, rules.mapping, rules.region))
+def addresses_after(
+    tx: Tx, now: Held, values: Mapping[str, str], rules: Rules, properties: Mapping[str, str] | None = None
+) -> list[Address]:
+    """The addresses of a contact whose fields change; those that came from elsewhere (a record, a merge) stay.
+
+    The record's `properties`, where given, say anew which further e-mails it has.
+    """
+    own = {"phone", "email", *fields.phone_fields(rules.mapping), *(("more_emails",) if properties is not None else ())}
+    mine = list(fields.addresses({**now.fields, **values}, rules.mapping, rules.region, properties))
     known = {(a.kind, a.normal or a.raw, a.extension) for a in mine}
-    for address in contacts.addresses(tx, [now.id]).get(now.id, ()):
+    for address in contact_rows.addresses(tx, [now.id]).get(now.id, ()):
         if address.label not in own and (address.kind, address.normal or address.raw, address.extension) not in known:
             has_primary = any(a.primary for a in mine if a.kind == address.kind)
             mine.append(replace(address, primary=address.normal is not None and not has_primary))

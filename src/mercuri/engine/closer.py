@@ -1,0 +1,70 @@
+"""A second look at records whose own moment matters: when a property was set, and by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mercuri.core.contact import LinkState, PropertyVersion, Record, RecordId
+from mercuri.core.diff import Base
+from mercuri.core.mapping import fields_of
+from mercuri.core.settings import Policy
+from mercuri.engine.reconcile import Times
+from mercuri.engine.work import Work
+from mercuri.store import links
+from mercuri.store.links import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Closer:
+    """The newest version of each property that was looked up, by record."""
+
+    times: Mapping[RecordId, Mapping[str, PropertyVersion]] = field(default_factory=dict)
+
+    def by_property(self, record: RecordId) -> dict[str, datetime | None]:
+        """When each property was set."""
+        return {name: version.at for name, version in self.times.get(record, {}).items()}
+
+    def by_field(self, work: Work, record: RecordId) -> Times:
+        """The same by our field names, with the author."""
+        found = self.times.get(record, {})
+        named = {item.field: found[item.property] for item in work.mapping if item.property in found}
+        return Times(
+            {name: version.at for name, version in named.items() if version.at},
+            {name: f"{version.source} {version.source_id}".strip() for name, version in named.items()},
+        )
+
+
+#: No record was looked at again.
+NOTHING = Closer()
+
+
+def look(work: Work, records: Sequence[Record]) -> Closer:
+    """Read the history of the records that need it: a flipped opt-in, or a field that the later edit wins."""
+    consents = [name for item in work.settings.consent_mapping for name in item.properties]
+    recent = [item for item in work.mapping if work.rules[item.field].policy is Policy.RECENT] if work.two_way else []
+    if not consents and not recent:
+        return NOTHING
+    with work.look() as tx:
+        known = links.of_records(tx, work.portal_id, [record.id for record in records])
+    names = [*consents, *(item.property for item in recent)]
+    wanted = [
+        r.id for r in records if r.id in known and _matters(work, known[r.id], r, consents, {i.field for i in recent})
+    ]
+    found = work.client.read_many(wanted, work.ask, history=names) if wanted else {}
+    return Closer({RecordId(key): _newest(record, names) for key, record in found.items()})
+
+
+def _matters(work: Work, link: Link, record: Record, consents: Sequence[str], recent: set[str]) -> bool:
+    if link.state is not LinkState.LIVE:
+        return False
+    if any(record.properties.get(name, "") != link.shadow.get(name, "") for name in consents):
+        return True
+    remote = fields_of(record, work.mapping)
+    nothing = Base("", "")
+    return any(remote.get(name, "") != link.base.get(name, nothing).remote for name in recent)
+
+
+def _newest(record: Record, names: Sequence[str]) -> dict[str, PropertyVersion]:
+    return {name: record.history[name][0] for name in names if record.history.get(name)}

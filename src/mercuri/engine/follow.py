@@ -1,0 +1,66 @@
+"""Follow a record that HubSpot merged, archived, brought back or erased. Nothing here destroys a contact by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from mercuri.core.contact import LinkState, Record, RecordId
+from mercuri.core.fate import after_archive, after_restore, follow_merges
+from mercuri.engine.work import Work
+from mercuri.store import links
+from mercuri.store.database import Tx
+from mercuri.store.links import NOBODY, Link
+
+_KEPT = (LinkState.LIVE, LinkState.BLOCKED, LinkState.ASLEEP)
+_AWAKE = (LinkState.LIVE, LinkState.BLOCKED)
+
+
+def merges(tx: Tx, work: Work, record: Record, known: dict[RecordId, Link], asked: RecordId | None = None) -> bool:
+    """Let the links of records that went into this one follow it; `known` is brought up to date.
+
+    `asked` is the id that was asked for and led to this record. Of several links one keeps the record; the contacts of
+    the others stay, their links are marked merged.
+    """
+    olds = {old for old in (*record.merged_ids, asked) if old and old != record.id and old in known}
+    pool = {i: known[i] for i in (*olds, record.id) if i in known and known[i].state in _KEPT}
+    if not olds & pool.keys():
+        return False
+    awake = {i: link for i, link in pool.items() if link.state in _AWAKE} or pool
+    followed = follow_merges({i: awake[i].contact_id for i in awake}, dict.fromkeys(olds, record.id), {})
+    at = work.now
+    for old in pool.keys() - followed.moved.keys() - {record.id}:
+        _mark_merged(tx, work, known, old, record.id, at)
+    for old, new in followed.moved.items():
+        if new in known:
+            links.remove(tx, work.portal_id, [new])
+        links.repoint(tx, work.portal_id, old, new, at)
+        known[new] = replace(known.pop(old), record_id=new)
+    return True
+
+
+def _mark_merged(tx: Tx, work: Work, known: dict[RecordId, Link], old: RecordId, new: RecordId, at: datetime) -> None:
+    known[old] = replace(
+        known[old], state=LinkState.MERGED, archived_at=at, excluded="Its record was merged in HubSpot."
+    )
+    links.save_many(tx, work.portal_id, [known[old]])
+    links.add_alias(tx, work.portal_id, old, new, at)
+
+
+def asleep(link: Link, at: datetime, why: str) -> Link:
+    """The link once one side is gone; its base stays, so that a restore goes on from where it was."""
+    return replace(link, state=after_archive(link.state), archived_at=at, excluded=why)
+
+
+def awake(link: Link) -> Link:
+    """The link once both sides are there again."""
+    return replace(link, state=after_restore(link.state), archived_at=None, excluded="")
+
+
+def nobodys(record: Record, at: datetime, work: Work, why: str = "") -> Link:
+    """A row for a record without a contact: kept out (`why`), or put aside to be matched at the end of the read.
+
+    A record that is kept out leaves none of its values here.
+    """
+    shadow = {} if why else dict(record.properties)
+    return Link(record.id, NOBODY, LinkState.UNLINKED, {}, shadow, record.updated_at, at, work.run.id, excluded=why)

@@ -1,0 +1,276 @@
+"""One page of records into the store: known ones are compared with their contacts, new ones matched or imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from mercuri.core.contact import ContactId, LinkState, Origin, Record, RecordId
+from mercuri.core.mapping import fields_of
+from mercuri.core.normalise import normalise_phones
+from mercuri.engine import closer, consent, follow, matching
+from mercuri.engine.closer import Closer
+from mercuri.engine.consent import Observed
+from mercuri.engine.fields import addresses
+from mercuri.engine.matching import Newcomer
+from mercuri.engine.reconcile import Ledger, first_bases, first_fields, reconcile, tell
+from mercuri.engine.work import Work
+from mercuri.store import contacts, links
+from mercuri.store.changes import WHOLE, Change
+from mercuri.store.contacts import Held, NewContact
+from mercuri.store.database import Tx
+from mercuri.store.links import NOBODY, Link
+
+#: Properties that tell about the record itself and change with every write: not part of the shadow.
+_NOT_KEPT = frozenset({"hs_object_id", "lastmodifieddate", "createdate"})
+DELETED_HERE = "It was deleted here. Restore the contact to sync it again."
+ERASED_HERE = "This person asked to be forgotten."
+MERGED_HERE = "Its contact was merged into another one here."
+
+
+def take_page(work: Work, records: Sequence[Record], place: Callable[[Tx], None], *, bulk: bool = False) -> None:
+    """Store a page of records as one step of the run; `place` notes how far the reading is, in the same transaction.
+
+    A record whose own moment matters (a flipped opt-in, a conflict decided by time) is read once more first, with its
+    history.
+    """
+    look = closer.look(work, records)
+    with work.step() as tx:
+        store_records(tx, work, records, look, bulk=bulk)
+        place(tx)
+
+
+def store_records(
+    tx: Tx, work: Work, records: Iterable[Record], look: Closer = closer.NOTHING, *, bulk: bool = False
+) -> None:
+    """Bring contacts up to date with records, import the unknown ones, and count what became of each."""
+    page = _Page(tx, work, {record.id: record for record in records}, look, bulk)
+    page.store()
+
+
+def store_aside(tx: Tx, work: Work, aside: Sequence[Link]) -> None:
+    """Match the records that were put aside during a read, and import those that nobody here is."""
+    page = _Page(tx, work, {}, closer.NOTHING, bulk=False)
+    page.store_aside(aside)
+
+
+class _Page:
+    """The work on one page, inside its transaction."""
+
+    def __init__(self, tx: Tx, work: Work, records: dict[RecordId, Record], look: Closer, bulk: bool) -> None:
+        self.tx, self.work, self.records, self.look, self.bulk = tx, work, records, look, bulk
+        self.at = work.now
+        self.ledger = Ledger(work, self.at)
+        self.observed: list[Observed] = []
+        self.seen: list[RecordId] = []
+
+    def store(self) -> None:
+        known = self._known()
+        fresh = [record for record in self.records.values() if self._is_fresh(known.get(record.id))]
+        linked = [record for record in self.records.values() if record.id in known and record not in fresh]
+        self._store_linked(linked, known)
+        self._store_fresh(fresh, known)
+        self._finish()
+
+    def store_aside(self, aside: Sequence[Link]) -> None:
+        """Links that were put aside, with their records' values in the shadow."""
+        newcomers = self._newcomers({link.record_id: link.shadow for link in aside})
+        matched = matching.match_aside(self.tx, self.work, newcomers)
+        links.remove(self.tx, self.work.portal_id, [link.record_id for link in aside])
+        times = {link.record_id: link.remote_at for link in aside}
+        self._pair([n for n in newcomers if n.record_id in matched.pairs], matched.pairs, times)
+        self._create([n for n in newcomers if n.record_id not in matched.pairs], times)
+        self._finish()
+
+    def _finish(self) -> None:
+        links.touch(self.tx, self.work.portal_id, self.seen, self.at, self.work.run.id)
+        self.ledger.flush(self.tx)
+        if self.observed and self.work.settings.consent_mapping and not self.work.preview:
+            consent.hear_records(self.tx, self.work.portal, self.observed, self.work.run.id, self.at)
+
+    # Records with a link
+
+    def _known(self) -> dict[RecordId, Link]:
+        """The links of the page's records, after those that were merged have followed."""
+        ids = [*self.records, *(old for record in self.records.values() for old in record.merged_ids)]
+        known = links.of_records(self.tx, self.work.portal_id, ids)
+        if not self.work.preview:
+            for record in self.records.values():
+                if record.merged_ids:
+                    follow.merges(self.tx, self.work, record, known)
+        return known
+
+    def _is_fresh(self, link: Link | None) -> bool:
+        """Whether a record has no link; one that another run put aside and never came back to counts as new."""
+        if link is None:
+            return True
+        return link.contact_id == NOBODY and not link.excluded and link.run != self.work.run.id
+
+    def _store_linked(self, records: Sequence[Record], known: Mapping[RecordId, Link]) -> None:
+        held = contacts.held(self.tx, {known[record.id].contact_id for record in records} - {NOBODY})
+        for record in records:
+            link = known[record.id]
+            outcome = self._observe(link, record, held.get(link.contact_id))
+            if outcome and link.run != self.work.run.id:
+                self.work.count(outcome)
+
+    def _observe(self, link: Link, record: Record, held: Held | None) -> str | None:
+        """One known record; the word under which it is counted, None when its time has not come."""
+        if held is None:
+            self.seen.append(record.id)
+            return "excluded" if link.excluded else None
+        if held.merged_into is not None or link.state is LinkState.MERGED:
+            return self._exclude(link, MERGED_HERE)
+        if held.deleted_at is not None:
+            return self._exclude(link, DELETED_HERE)
+        shadow = _shadow(record)
+        same = shadow == link.shadow and link.state is LinkState.LIVE
+        if same and record.id not in self.look.times:
+            self.seen.append(record.id)
+            return "unchanged"
+        seen = replace(
+            follow.awake(link), shadow=shadow, remote_at=record.updated_at, seen_at=self.at, run=self.work.run.id
+        )
+        before = link.shadow
+        self.observed.append(Observed(held.id, record.id, shadow, before, self.look.by_property(record.id)))
+        return self._compare(seen, held, record)
+
+    def _compare(self, link: Link, held: Held, record: Record) -> str:
+        changed = False
+        if self.work.two_way:
+            remote = fields_of(record, self.work.mapping)
+            link, changeset = reconcile(
+                self.tx, self.ledger, link, held, remote, self.look.by_field(self.work, record.id)
+            )
+            changed = bool(changeset.to_local)
+        self.ledger.links[link.record_id] = link
+        return "updated" if changed else "unchanged"
+
+    def _exclude(self, link: Link, why: str) -> str:
+        asleep = link if link.state is LinkState.MERGED else follow.asleep(link, link.archived_at or self.at, why)
+        self.ledger.links[link.record_id] = replace(asleep, excluded=why, seen_at=self.at, run=self.work.run.id)
+        return "excluded"
+
+    # Records without one
+
+    def _store_fresh(self, records: Sequence[Record], known: Mapping[RecordId, Link]) -> None:
+        newcomers = self._newcomers({record.id: _shadow(record) for record in records})
+        erased = matching.erased(self.tx, self.work, newcomers)
+        matched = matching.match_page(self.tx, self.work, [n for n in newcomers if n.record_id not in erased])
+        if self.work.preview:
+            self._plan(newcomers, erased | matched.buried.keys())
+            return
+        links.remove(self.tx, self.work.portal_id, [record.id for record in records if record.id in known])
+        times = {record.id: record.updated_at for record in records}
+        self._keep_out(erased, matched.buried)
+        self._put_aside(matched.aside)
+        self._pair([n for n in newcomers if n.record_id in matched.pairs], matched.pairs, times)
+        done = erased | matched.buried.keys() | matched.aside | matched.pairs.keys()
+        self._create([n for n in newcomers if n.record_id not in done], times)
+
+    def _newcomers(self, properties: Mapping[RecordId, Mapping[str, str]]) -> list[Newcomer]:
+        work = self.work
+        fields = {
+            record: {item.field: values[item.property] for item in work.mapping if item.property in values}
+            for record, values in properties.items()
+        }
+        # Numbers of one country after the other: libphonenumber is ten times slower on a mixture.
+        normalise_phones([(values["phone"], work.region) for values in fields.values() if values.get("phone")])
+        return [
+            Newcomer(
+                record, properties[record], values, addresses(values, work.mapping, work.region, properties[record])
+            )
+            for record, values in fields.items()
+        ]
+
+    def _keep_out(self, erased: Collection[RecordId], buried: Mapping[RecordId, ContactId]) -> None:
+        rows = [follow.nobodys(self.records[record], self.at, self.work, ERASED_HERE) for record in sorted(erased)]
+        for record, contact in sorted(buried.items()):
+            row = follow.nobodys(self.records[record], self.at, self.work, DELETED_HERE)
+            rows.append(replace(row, contact_id=contact, state=LinkState.ASLEEP, archived_at=self.at))
+        links.insert_many(self.tx, self.work.portal_id, rows)
+        self.work.count("excluded", len(rows))
+
+    def _put_aside(self, aside: Collection[RecordId]) -> None:
+        rows = [follow.nobodys(self.records[record], self.at, self.work) for record in sorted(aside)]
+        links.insert_many(self.tx, self.work.portal_id, [replace(row, shadow=_kept(row.shadow)) for row in rows])
+
+    def _pair(
+        self,
+        newcomers: Sequence[Newcomer],
+        pairs: Mapping[RecordId, ContactId],
+        times: Mapping[RecordId, datetime | None],
+    ) -> None:
+        """Link records with contacts that we hold already; without a base, so that nothing is overwritten unseen."""
+        held = contacts.held(self.tx, pairs.values())
+        links.insert_many(self.tx, self.work.portal_id, [self._link(n, pairs[n.record_id], times) for n in newcomers])
+        for one in newcomers:
+            contact = held[pairs[one.record_id]]
+            link, changed = self._link(one, contact.id, times), False
+            if self.work.two_way:
+                link, changeset = reconcile(self.tx, self.ledger, link, contact, one.fields)
+                changed = bool(changeset.to_local)
+            self.ledger.links[link.record_id] = link
+            self.observed.append(Observed(contact.id, one.record_id, one.properties))
+            self.work.count("updated" if changed else "unchanged")
+
+    def _link(self, one: Newcomer, contact: ContactId, times: Mapping[RecordId, datetime | None]) -> Link:
+        work, at = self.work, times[one.record_id]
+        return Link(one.record_id, contact, LinkState.LIVE, {}, one.properties, at, self.at, work.run.id)
+
+    def _create(self, newcomers: Sequence[Newcomer], times: Mapping[RecordId, datetime | None]) -> None:
+        """Import records as contacts. They get no rows in the change log: `contact.created_run` tells."""
+        if not newcomers:
+            return
+        work, origin = self.work, self.work.origin()
+        new = [self._new(one, origin) for one in newcomers]
+        ids = contacts.insert_many(self.tx, new, bulk=self.bulk)
+        rows = [
+            replace(self._link(one, contact, times), base=first_bases(work, one.fields))
+            for one, contact in zip(newcomers, ids, strict=True)
+        ]
+        links.insert_many(self.tx, work.portal_id, rows)
+        self.observed += [Observed(row.contact_id, row.record_id, row.shadow) for row in rows]
+        work.count("created", len(rows))
+        if self.bulk:
+            tell(self.tx, ids, self.at, bulk=True)
+        else:
+            self.ledger.changed.update(ids)
+
+    def _new(self, one: Newcomer, origin: Origin) -> NewContact:
+        fields = first_fields(self.work, one.fields)
+        origins = dict.fromkeys((name for name, value in fields.items() if value), origin)
+        return NewContact(fields, origins, one.addresses, self.at, self.work.run.id)
+
+    def _plan(self, newcomers: Sequence[Newcomer], excluded: Collection[RecordId]) -> None:
+        """What a preview says of new records: the row names the record, since there is no contact yet."""
+        for one in newcomers:
+            if one.record_id in excluded:
+                self.work.count("excluded")
+                continue
+            self.work.count("created")
+            self.ledger.changes.append(
+                Change(
+                    contact_id=None,
+                    field=WHOLE,
+                    side="mercuri",
+                    before="",
+                    after="imported",
+                    actor=f"portal {self.work.portal_id}",
+                    reason="new in HubSpot",
+                    at=self.at,
+                    record_id=one.record_id,
+                    portal_id=self.work.portal_id,
+                    run=self.work.run.id,
+                    planned=True,
+                )
+            )
+
+
+def _shadow(record: Record) -> dict[str, str]:
+    return _kept(record.properties)
+
+
+def _kept(properties: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in properties.items() if name not in _NOT_KEPT}

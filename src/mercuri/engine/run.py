@@ -1,0 +1,294 @@
+"""One run from start to end: asked for, done step by step, resumed after a crash, stopped safely, summed up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from mercuri.core.contact import PortalId, RunId, WorkspaceId
+from mercuri.core.mapping import active_mapping, properties_to_ask, rules_for
+from mercuri.core.properties import Property
+from mercuri.core.retry import FailureClass, next_try
+from mercuri.core.settings import PortalSettings
+from mercuri.engine import increment, load
+from mercuri.engine.app import Actor, App, require
+from mercuri.engine.fields import norm_for
+from mercuri.engine.portal import client_for, refresh_schema
+from mercuri.engine.work import CHECKPOINT_VERSION, LEASE, Stopped, Work
+from mercuri.errors import AppError, Clash, HubSpotError, RateLimited, SafetyStop, Unauthorised, Unavailable, UserError
+from mercuri.hubspot.client import Calls, Client
+from mercuri.hubspot.pacing import Cancelled, Lane
+from mercuri.store import portals, runs, workspaces
+from mercuri.store.database import Tx
+from mercuri.store.portals import LeaseLost, Portal
+from mercuri.store.runs import Run
+
+#: How old the place in the list may be at which a failed or cancelled load is taken up by the next run.
+CURSOR_LIFE = timedelta(days=1)
+#: How often the portal's schema is asked for.
+SCHEMA_LIFE = timedelta(hours=1)
+
+_LANES = {"button": Lane.BUTTON, "cli": Lane.BUTTON, "api": Lane.BUTTON, "webhook": Lane.WEBHOOK}
+
+Progress = Callable[[Run], None]
+
+
+def request(
+    app: App,
+    ws: WorkspaceId,
+    portal_id: PortalId,
+    *,
+    full: bool = False,
+    preview: bool = False,
+    trigger: str,
+    actor: Actor,
+    two_way: bool | None = None,
+) -> Run:
+    """Queue a run of a connected portal. Raises Clash with the live run when there is one.
+
+    The first run of a portal is a full one. A preview may ask what turning `two_way` on would do.
+    """
+    require(actor, "manager")
+    with app.db.write(ws) as tx:
+        portal = _connected(tx, portal_id)
+        kind = "full" if full or portal.watermark is None else "incremental"
+        options = {} if two_way is None else {"two_way": two_way}
+        found = _create(tx, app, portal, kind, trigger, actor, preview=preview, options=options)
+        if kind == "full" and not preview:
+            _take_up(tx, found, app.now())
+    app.wake()
+    return found
+
+
+def cancel(app: App, ws: WorkspaceId, run_id: RunId, actor: Actor) -> None:
+    """Ask a run to stop after the page under way; one that no worker has begun stops at once."""
+    require(actor, "manager")
+    with app.db.write(ws) as tx:
+        found = runs.get(tx, run_id)
+        runs.ask_cancel(tx, run_id)
+        if found.state in ("queued", "waiting") and portals.lease_holder(tx, found.portal_id, app.now()) is None:
+            _finish(tx, app, run_id, "cancelled", "Stopped. What was stored so far is kept.")
+
+
+def give_up(app: App, ws: WorkspaceId, run_id: RunId, message: str) -> None:
+    """End a run that met an error nobody foresaw, so that it is not begun again for ever."""
+    with app.db.write(ws) as tx:
+        if runs.get(tx, run_id).is_live:
+            _finish(tx, app, run_id, "failed", message)
+
+
+def execute(app: App, ws: WorkspaceId, run_id: RunId, *, owner: str, progress: Progress | None = None) -> Run:
+    """Do a run, or go on with it where it was left, until it is over or has to wait (`resume_at`).
+
+    `owner` names who executes; a run that someone else executes, or that is over, is returned as it is.
+    """
+    fence = _take_lease(app, ws, run_id, owner)
+    if fence is None:
+        with app.db.read(ws) as tx:
+            return runs.get(tx, run_id)
+    with app.db.read(ws) as tx:
+        found = runs.get(tx, run_id)
+    try:
+        state, values = _execute(app, ws, found, fence, owner, progress)
+        with app.db.write(ws) as tx:
+            portals.check_fence(tx, found.portal_id, fence)
+            _finish(tx, app, run_id, state, **values)
+    except LeaseLost:
+        pass
+    finally:
+        with app.db.write(ws) as tx:
+            portals.release_lease(tx, found.portal_id, fence)
+    with app.db.read(ws) as tx:
+        found = runs.get(tx, run_id)
+    if progress:
+        progress(found)
+    return found
+
+
+def _execute(
+    app: App, ws: WorkspaceId, found: Run, fence: int, owner: str, progress: Progress | None
+) -> tuple[str, dict[str, Any]]:
+    """Do the steps; the state in which the run is left, and what to say."""
+    calls = Calls(**{name: number for name, number in found.calls.items()})
+    try:
+        work = _open(app, ws, found, fence, owner, calls, progress)
+        _do(work)
+    except (Stopped, Cancelled):
+        return "cancelled", {"message": "Stopped. What was stored so far is kept."}
+    except SafetyStop as stop:
+        return "stopped", {"message": stop.message}
+    except Unauthorised as error:
+        with app.db.write(ws) as tx:
+            portals.set_state(tx, found.portal_id, "reconnect", error.message)
+        message = f"{error.message} What was stored so far is kept, and the next run goes on from there."
+        return "failed", {"message": message}
+    except RateLimited as error:
+        return "waiting", _waiting(app.now() + timedelta(seconds=error.retry_after), error)
+    except Unavailable as error:
+        return "waiting", _waiting(_next_try(app, ws, found.id), error)
+    except (HubSpotError, UserError) as error:
+        return "failed", {"message": error.message}
+    finally:
+        with app.db.write(ws) as tx:
+            runs.save(tx, found.id, calls=calls.as_dict())
+    return "done", {"message": _summary(work)}
+
+
+def _waiting(until: datetime, error: AppError) -> dict[str, Any]:
+    return {"message": f"{error.message} The run goes on by itself.", "resume_at": until}
+
+
+def _next_try(app: App, ws: WorkspaceId, run_id: RunId) -> datetime:
+    """The ladder, counted from the last step that was stored."""
+    with app.db.write(ws) as tx:
+        checkpoint = dict(runs.get(tx, run_id).checkpoint)
+        checkpoint["waits"] = checkpoint.get("waits", 0) + 1
+        runs.save(tx, run_id, checkpoint=checkpoint)
+    return next_try(FailureClass.SERVER, checkpoint["waits"], app.now()) or app.now()
+
+
+def _summary(work: Work) -> str:
+    failing = work.counts["failing"]
+    return f"{failing} could not be synced; each has its reason." if failing else ""
+
+
+def _take_lease(app: App, ws: WorkspaceId, run_id: RunId, owner: str) -> int | None:
+    with app.db.write(ws) as tx:
+        found, now = runs.get(tx, run_id), app.now()
+        if not found.is_live:
+            return None
+        fence = portals.take_lease(tx, found.portal_id, owner, now, now + LEASE)
+        if fence is not None:
+            runs.save(tx, run_id, state="running", started_at=found.started_at or now, resume_at=None, message="")
+        return fence
+
+
+def _finish(tx: Tx, app: App, run_id: RunId, state: str, message: str = "", resume_at: datetime | None = None) -> None:
+    over = None if state == "waiting" else app.now()
+    runs.save(tx, run_id, state=state, message=message, resume_at=resume_at, ended_at=over)
+
+
+def _connected(tx: Tx, portal_id: PortalId) -> Portal:
+    portal = portals.get(tx, portal_id)
+    if portal.state == "disconnected":
+        raise UserError(f"Portal {portal_id} is disconnected. Nothing was started; connect it again.")
+    return portal
+
+
+def _create(
+    tx: Tx, app: App, portal: Portal, kind: str, trigger: str, actor: Actor, *, preview: bool, options: dict[str, Any]
+) -> Run:
+    live = runs.live(tx, portal.id)
+    if live is not None:
+        raise Clash("A run of this portal is under way. Nothing was started.", live)
+    return runs.create(
+        tx,
+        portal.id,
+        kind=kind,
+        trigger=trigger,
+        at=app.now(),
+        preview=preview,
+        options=options,
+        requested_by=actor.name,
+    )
+
+
+def _take_up(tx: Tx, new: Run, now: datetime) -> None:
+    """Let a full run begin where the last one was cut short, when its place in the list is still good."""
+    before = [run for run in runs.recent(tx, new.portal_id, before=new.id, limit=5) if not run.preview]
+    if not before or before[0].kind != "full" or before[0].state not in ("failed", "cancelled"):
+        return
+    place = before[0].checkpoint
+    is_recent = before[0].ended_at is not None and now - before[0].ended_at < CURSOR_LIFE
+    if place.get("v") == CHECKPOINT_VERSION and place.get("after") and is_recent:
+        kept = {key: place[key] for key in ("v", "after", "started")}
+        runs.save(tx, new.id, checkpoint={**kept, "step": "load"})
+
+
+def _open(
+    app: App, ws: WorkspaceId, found: Run, fence: int, owner: str, calls: Calls, progress: Progress | None
+) -> Work:
+    """What the run works with; the portal's schema is asked for when ours is old."""
+    with app.db.read(ws) as tx:
+        portal, region = _connected(tx, found.portal_id), workspaces.settings(tx).default_region
+
+    def cancelled() -> bool:
+        with app.db.read(ws) as tx:
+            return runs.is_cancelled(tx, found.id)
+
+    client = client_for(app, ws, portal, _LANES.get(found.trigger, Lane.INCREMENT), calls, cancelled)
+    known = _schema(app, ws, portal, client)
+    settings = _settings(portal, found)
+    mapping = active_mapping(settings.mapping, known)
+    return Work(
+        app=app,
+        ws=ws,
+        portal=portal,
+        settings=settings,
+        mapping=mapping,
+        rules=rules_for(settings, mapping, norm_for(region)),
+        ask=properties_to_ask(replace(settings, mapping=mapping)),
+        region=region,
+        own_id=app.vault.keyed_hash(f"workspace {ws}")[:10],
+        run=found,
+        client=client,
+        fence=fence,
+        owner=owner,
+        progress=progress,
+        counts=Counter(found.counts),
+        checkpoint=_checkpoint(found),
+    )
+
+
+def _checkpoint(found: Run) -> dict[str, Any]:
+    """Where the run was left; nothing when an older version of the program wrote it down in another form."""
+    place = dict(found.checkpoint)
+    return place if place.pop("v", CHECKPOINT_VERSION) == CHECKPOINT_VERSION else {}
+
+
+def _settings(portal: Portal, found: Run) -> PortalSettings:
+    if found.preview and "two_way" in found.options:
+        return replace(portal.settings, two_way=bool(found.options["two_way"]))
+    return portal.settings
+
+
+def _schema(app: App, ws: WorkspaceId, portal: Portal, client: Client) -> tuple[Property, ...]:
+    with app.db.read(ws) as tx:
+        known = portals.schema(tx, portal.id)
+    asked = portal.reading.get("schema_at")
+    if known and asked and app.now() - datetime.fromisoformat(asked) < SCHEMA_LIFE:
+        return known
+    known = refresh_schema(app, ws, portal, client)
+    with app.db.write(ws) as tx:
+        now = portals.get(tx, portal.id).reading
+        portals.save(tx, portal.id, reading={**now, "schema_at": app.now().isoformat()})
+    return known
+
+
+#: The steps of a run: name in the checkpoint, stage that people see, what is done.
+_Steps = Sequence[tuple[str, str, Callable[[Work], None]]]
+
+_FULL: _Steps = (
+    ("load", "observe", load.read_everything),
+    ("aside", "match", load.match_aside),
+    ("increment", "observe", increment.read_changes),
+    ("late", "match", load.match_aside),
+)
+_INCREMENTAL: _Steps = (
+    ("increment", "observe", increment.read_changes),
+    ("aside", "match", load.match_aside),
+)
+_STEPS = {"full": _FULL, "incremental": _INCREMENTAL}
+
+
+def _do(work: Work) -> None:
+    """The steps from the one that the checkpoint names."""
+    steps = _STEPS[work.run.kind]
+    names = [name for name, _, _ in steps]
+    at = work.checkpoint.get("step", names[0])
+    for name, stage, do in steps[names.index(at) if at in names else 0 :]:
+        work.stage, work.checkpoint["step"] = stage, name
+        do(work)

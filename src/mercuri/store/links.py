@@ -1,0 +1,267 @@
+"""Links, their bases, the shadow of what HubSpot last said, and the aliases of merged records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, case, delete, exists, func, insert, or_, select, update
+
+from mercuri.core.contact import ContactId, LinkState, PortalId, RecordId, RunId
+from mercuri.core.diff import Base
+from mercuri.store.database import Tx
+from mercuri.store.schema import contact as contact_table
+from mercuri.store.schema import link as table
+from mercuri.store.schema import record_alias
+from mercuri.store.times import maybe_moment, maybe_ms, to_ms
+
+#: A record that belongs to no contact: kept out, or waiting for the end of a read to be matched.
+NOBODY = ContactId(0)
+#: Most values in one IN list: well below SQLite's limit of variables.
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The pairing of a contact and a record of one portal.
+
+    `shadow` holds HubSpot's raw properties as last observed. `excluded` says in plain words why a record is kept out;
+    `run` is the run that saw the record last, `created_there` the run that created it in HubSpot.
+    """
+
+    record_id: RecordId
+    contact_id: ContactId
+    state: LinkState
+    base: Mapping[str, Base] = field(default_factory=dict)
+    shadow: Mapping[str, str] = field(default_factory=dict)
+    remote_at: datetime | None = None
+    seen_at: datetime | None = None
+    run: RunId | None = None
+    archived_at: datetime | None = None
+    written_at: datetime | None = None
+    excluded: str = ""
+    created_there: RunId | None = None
+
+    def moved(self, bases: Mapping[str, Base]) -> Link:
+        """The same link with some bases replaced."""
+        return replace(self, base={**self.base, **bases}) if bases else self
+
+
+_COLUMNS = (
+    "workspace_id",
+    "portal_id",
+    "record_id",
+    "contact_id",
+    "state",
+    "base",
+    "shadow",
+    "remote_at",
+    "seen_at",
+    "seen_run",
+    "archived_at",
+    "written_at",
+    "excluded",
+    "created_there",
+)
+
+
+def insert_many(tx: Tx, portal: PortalId, links: Iterable[Link]) -> None:
+    """Add links of records that have none yet; fast, for a page or a whole load."""
+    tx.insert_many(table, _COLUMNS, (_values(tx, portal, link) for link in links))
+
+
+def save_many(tx: Tx, portal: PortalId, links: Sequence[Link]) -> None:
+    """Write links that exist, by record id."""
+    if not links:
+        return
+    key = and_(
+        table.c.workspace_id == bindparam("b_workspace_id"),
+        table.c.portal_id == bindparam("b_portal_id"),
+        table.c.record_id == bindparam("b_record_id"),
+    )
+    statement = update(table).where(key).values({name: bindparam(f"b_{name}") for name in _COLUMNS[3:]})
+    rows = [_values(tx, portal, link) for link in links]
+    tx.execute(statement, [{f"b_{name}": value for name, value in zip(_COLUMNS, row, strict=True)} for row in rows])
+
+
+def touch(tx: Tx, portal: PortalId, records: Collection[RecordId], seen_at: datetime, run: RunId | None) -> None:
+    """Note that records were seen, and that nothing else about them is new."""
+    for chunk in _chunks(records):
+        tx.execute(
+            update(table)
+            .where(_of(tx, portal), table.c.record_id.in_(chunk))
+            .values(seen_at=to_ms(seen_at), seen_run=run)
+        )
+
+
+def of_records(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> dict[RecordId, Link]:
+    """The links of records, by record id; records without one are missing."""
+    found: dict[RecordId, Link] = {}
+    for chunk in _chunks(records):
+        rows = tx.execute(select(table).where(_of(tx, portal), table.c.record_id.in_(chunk)))
+        found.update((RecordId(row.record_id), _link(row)) for row in rows)
+    return found
+
+
+def of_contacts(tx: Tx, portal: PortalId, contacts: Collection[ContactId]) -> dict[ContactId, Link]:
+    """The link of each contact in this portal: the live one if there is one, else a blocked, sleeping or merged one."""
+    found: dict[ContactId, Link] = {}
+    for chunk in _chunks(contacts):
+        rows = tx.execute(
+            select(table)
+            .where(_of(tx, portal), table.c.contact_id.in_(chunk), table.c.state != LinkState.UNLINKED.value)
+            .order_by(_RANK.desc(), table.c.record_id.desc())
+        )
+        found.update((ContactId(row.contact_id), _link(row)) for row in rows)
+    return found
+
+
+def all_of_contacts(tx: Tx, contacts: Collection[ContactId]) -> list[tuple[PortalId, Link]]:
+    """Every link of these contacts, in whatever portal and state."""
+    found: list[tuple[PortalId, Link]] = []
+    for chunk in _chunks(contacts):
+        mine = and_(table.c.workspace_id == tx.workspace, table.c.contact_id.in_(chunk))
+        rows = tx.execute(select(table).where(mine).order_by(table.c.portal_id, table.c.record_id))
+        found += [(PortalId(row.portal_id), _link(row)) for row in rows]
+    return found
+
+
+def each(tx: Tx, portal: PortalId, *, after: RecordId | None = None, limit: int = 500) -> list[Link]:
+    """The next live links after a record id, in the order of the ids as text; for walking over all of them."""
+    live = and_(_of(tx, portal), table.c.state == LinkState.LIVE.value, table.c.record_id > (after or ""))
+    return [_link(row) for row in tx.execute(select(table).where(live).order_by(table.c.record_id).limit(limit))]
+
+
+def waiting(tx: Tx, portal: PortalId, run: RunId, *, limit: int = 100_000) -> list[Link]:
+    """Records that a run put aside, to be matched once all of them are in."""
+    aside = and_(_of(tx, portal), table.c.state == LinkState.UNLINKED.value, table.c.seen_run == run)
+    rows = tx.execute(
+        select(table)
+        .where(aside, table.c.excluded == "", table.c.contact_id == NOBODY)
+        .order_by(table.c.record_id)
+        .limit(limit)
+    )
+    return [_link(row) for row in rows]
+
+
+def unseen(tx: Tx, portal: PortalId, run: RunId, before: datetime, *, after: RecordId, limit: int = 100) -> list[Link]:
+    """Live links that a complete read by `run`, begun at `before`, did not meet: the next ones after a record id."""
+    absent = and_(
+        _of(tx, portal),
+        table.c.state.in_([LinkState.LIVE.value, LinkState.BLOCKED.value]),
+        or_(table.c.seen_run.is_(None), table.c.seen_run != run),
+        table.c.seen_at < to_ms(before),
+        table.c.record_id > after,
+    )
+    return [_link(row) for row in tx.execute(select(table).where(absent).order_by(table.c.record_id).limit(limit))]
+
+
+def created_by(tx: Tx, portal: PortalId, run: RunId, *, after: RecordId, limit: int = 100) -> list[Link]:
+    """Links whose record a run created in HubSpot: the next ones after a record id."""
+    made = and_(_of(tx, portal), table.c.created_there == run, table.c.record_id > after)
+    return [_link(row) for row in tx.execute(select(table).where(made).order_by(table.c.record_id).limit(limit))]
+
+
+def count(tx: Tx, portal: PortalId, *, state: LinkState = LinkState.LIVE) -> int:
+    """How many links a portal has in one state."""
+    return int(
+        tx.execute(
+            select(func.count()).select_from(table).where(_of(tx, portal), table.c.state == state.value)
+        ).scalar_one()
+    )
+
+
+def unlinked_contacts(tx: Tx, portal: PortalId, *, after: ContactId, limit: int = 500) -> list[ContactId]:
+    """Contacts alive without any link to this portal: the next ones after an id."""
+    mine = and_(contact_table.c.workspace_id == tx.workspace, contact_table.c.id > after)
+    alive = and_(contact_table.c.deleted_at.is_(None), contact_table.c.merged_into.is_(None))
+    linked = exists().where(_of(tx, portal), table.c.contact_id == contact_table.c.id)
+    found = select(contact_table.c.id).where(mine, alive, ~linked).order_by(contact_table.c.id).limit(limit)
+    return [ContactId(row.id) for row in tx.execute(found)]
+
+
+def repoint(tx: Tx, portal: PortalId, old: RecordId, new: RecordId, at: datetime) -> None:
+    """Let a link follow its record, which HubSpot merged into `new` (a record without a link), and note the alias."""
+    tx.execute(update(table).where(_of(tx, portal), table.c.record_id == old).values(record_id=new))
+    add_alias(tx, portal, old, new, at)
+
+
+def add_alias(tx: Tx, portal: PortalId, old: RecordId, new: RecordId, at: datetime) -> None:
+    """Remember that a record id now means another record; chains are kept one step long."""
+    mine = and_(record_alias.c.workspace_id == tx.workspace, record_alias.c.portal_id == portal)
+    tx.execute(update(record_alias).where(mine, record_alias.c.record_id == old).values(record_id=new))
+    tx.execute(delete(record_alias).where(mine, record_alias.c.old_id.in_([old, new])))
+    values = {"workspace_id": tx.workspace, "portal_id": portal, "old_id": old, "record_id": new, "at": to_ms(at)}
+    tx.execute(insert(record_alias).values(values))
+
+
+def aliases(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> dict[RecordId, RecordId]:
+    """What old record ids mean today; ids that were never merged are missing."""
+    found: dict[RecordId, RecordId] = {}
+    for chunk in _chunks(records):
+        mine = and_(record_alias.c.workspace_id == tx.workspace, record_alias.c.portal_id == portal)
+        rows = tx.execute(select(record_alias).where(mine, record_alias.c.old_id.in_(chunk)))
+        found.update((RecordId(row.old_id), RecordId(row.record_id)) for row in rows)
+    return found
+
+
+def remove(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> None:
+    """Forget links altogether; for records that were only put aside."""
+    for chunk in _chunks(records):
+        tx.execute(delete(table).where(_of(tx, portal), table.c.record_id.in_(chunk)))
+
+
+_RANK = case({"live": 0, "blocked": 1, "asleep": 2}, value=table.c.state, else_=3)
+
+
+def _of(tx: Tx, portal: PortalId) -> Any:
+    return and_(table.c.workspace_id == tx.workspace, table.c.portal_id == portal)
+
+
+def _values(tx: Tx, portal: PortalId, link: Link) -> tuple[object, ...]:
+    return (
+        tx.workspace,
+        portal,
+        link.record_id,
+        link.contact_id,
+        link.state.value,
+        _dump({name: [base.local, base.remote, base.why] for name, base in link.base.items()}),
+        _dump(dict(link.shadow)),
+        maybe_ms(link.remote_at),
+        maybe_ms(link.seen_at) or 0,
+        link.run,
+        maybe_ms(link.archived_at),
+        maybe_ms(link.written_at),
+        link.excluded,
+        link.created_there,
+    )
+
+
+def _link(row: Row[Any]) -> Link:
+    return Link(
+        RecordId(row.record_id),
+        ContactId(row.contact_id),
+        LinkState(row.state),
+        {name: Base(*parts) for name, parts in json.loads(row.base).items()},
+        json.loads(row.shadow),
+        maybe_moment(row.remote_at),
+        maybe_moment(row.seen_at),
+        None if row.seen_run is None else RunId(row.seen_run),
+        maybe_moment(row.archived_at),
+        maybe_moment(row.written_at),
+        row.excluded,
+        None if row.created_there is None else RunId(row.created_there),
+    )
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _chunks(ids: Collection[Any]) -> Iterator[list[Any]]:
+    rest = list(dict.fromkeys(ids))
+    for start in range(0, len(rest), _CHUNK):
+        yield rest[start : start + _CHUNK]

@@ -1,0 +1,253 @@
+"""Pending work and intents: rows written in the transaction of the change that causes them.
+
+The outbox says that something has to be looked at; an intent says that a certain write to HubSpot is about to be sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Insert, Row, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mercuri.core.contact import ContactId, PortalId, RecordId, RunId
+from mercuri.store.database import Tx
+from mercuri.store.schema import intent as intents
+from mercuri.store.schema import outbox as table
+from mercuri.store.schema import portal as portals
+from mercuri.store.times import from_ms, to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One piece of pending work. `noted_at` (ms) grows with every note, so that one made during the work is kept."""
+
+    id: int
+    portal_id: PortalId
+    kind: str  # contact | consent | look | merge
+    key: str
+    payload: Mapping[str, Any]
+    attempts: int
+    noted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A write to HubSpot as it was sent: property -> value, and what was read there just before."""
+
+    contact_id: ContactId
+    kind: str  # create | patch | archive | merge | consent
+    payload: Mapping[str, str]
+    observed: Mapping[str, str]
+    record_id: RecordId | None = None
+    run: RunId | None = None
+    sent_at: datetime | None = None
+    id: int = 0
+
+
+def note_contact(tx: Tx, contact: ContactId, at: datetime, *, but: PortalId | None = None) -> None:
+    """Note that a contact changed here, for every connected portal `but` one."""
+    note_contacts(tx, [contact], at, but=but)
+
+
+def note_contacts(tx: Tx, contacts: Collection[ContactId], at: datetime, *, but: PortalId | None = None) -> None:
+    """Note that contacts changed here, for every connected portal `but` one."""
+    mine = and_(portals.c.workspace_id == tx.workspace, portals.c.state != "disconnected")
+    for row in tx.execute(select(portals.c.portal_id).where(mine)).all():
+        if row.portal_id != but:
+            note_many(tx, PortalId(row.portal_id), "contact", {str(contact): {} for contact in contacts}, at)
+
+
+def note_consent(
+    tx: Tx,
+    portal: PortalId,
+    record: RecordId,
+    contact: ContactId,
+    channel: str,
+    address: str,
+    properties: Mapping[str, str],
+    at: datetime,
+) -> None:
+    """Note that an address's state must be written to a record's properties; it goes first, whatever the settings."""
+    payload = {
+        "record_id": record,
+        "contact_id": contact,
+        "channel": channel,
+        "address": address,
+        "properties": dict(properties),
+    }
+    note(tx, portal, "consent", f"{record}:{channel}:{address}", payload, at)
+
+
+def note_look(tx: Tx, portal: PortalId, record: RecordId, at: datetime, *, erased: bool = False) -> None:
+    """Note a hint that a record should be looked at; `erased`: HubSpot told of a privacy deletion."""
+    note(tx, portal, "look", record, {"erased": True} if erased else {}, at)
+
+
+def note(
+    tx: Tx,
+    portal: PortalId,
+    kind: str,
+    key: str,
+    payload: Mapping[str, Any],
+    at: datetime,
+    *,
+    not_before: datetime | None = None,
+) -> None:
+    """Note pending work; noted again it is one piece, with the newer payload."""
+    note_many(tx, portal, kind, {key: payload}, at, not_before=not_before)
+
+
+def note_many(
+    tx: Tx,
+    portal: PortalId,
+    kind: str,
+    items: Mapping[str, Mapping[str, Any]],
+    at: datetime,
+    *,
+    not_before: datetime | None = None,
+) -> None:
+    """`note` for many keys of one kind."""
+    if not items:
+        return
+    statement = (sqlite if tx.is_sqlite else postgresql).insert(table)
+    newer = {
+        "payload": statement.excluded.payload,
+        "not_before": statement.excluded.not_before,
+        "attempts": 0,
+        "created_at": func.max(statement.excluded.created_at, table.c.created_at + 1)
+        if tx.is_sqlite
+        else func.greatest(statement.excluded.created_at, table.c.created_at + 1),
+    }
+    upsert: Insert = statement.on_conflict_do_update(
+        index_elements=["workspace_id", "portal_id", "kind", "key"], set_=newer
+    )
+    common = {"workspace_id": tx.workspace, "portal_id": portal, "kind": kind, "created_at": to_ms(at)}
+    start = {"not_before": to_ms(not_before) if not_before else 0}
+    tx.execute(
+        upsert, [{**common, **start, "key": key, "payload": json.dumps(payload)} for key, payload in items.items()]
+    )
+
+
+def due(tx: Tx, portal: PortalId, kind: str, now: datetime, *, limit: int = 100) -> list[Pending]:
+    """Pending work of one kind that may be done now, oldest first."""
+    ready = and_(_of(tx, portal), table.c.kind == kind, table.c.not_before <= to_ms(now))
+    return [_pending(row) for row in tx.execute(select(table).where(ready).order_by(table.c.id).limit(limit))]
+
+
+def count(tx: Tx, portal: PortalId, kind: str) -> int:
+    """How much work of one kind is pending, whether due or not."""
+    return int(
+        tx.execute(select(func.count()).select_from(table).where(_of(tx, portal), table.c.kind == kind)).scalar_one()
+    )
+
+
+def waits(tx: Tx, portal: PortalId, kind: str, keys: Collection[str]) -> set[str]:
+    """Which of these keys have pending work."""
+    if not keys:
+        return set()
+    found = select(table.c.key).where(_of(tx, portal), table.c.kind == kind, table.c.key.in_(list(keys)))
+    return {row.key for row in tx.execute(found)}
+
+
+def done(tx: Tx, items: Sequence[Pending]) -> None:
+    """Take work off the list, unless it was noted again meanwhile."""
+    for item in items:
+        mine = and_(table.c.workspace_id == tx.workspace, table.c.id == item.id, table.c.created_at == item.noted_at)
+        tx.execute(delete(table).where(mine))
+
+
+def postpone(tx: Tx, items: Sequence[Pending], until: datetime) -> None:
+    """Try work again later, unless it was noted again meanwhile."""
+    for item in items:
+        mine = and_(table.c.workspace_id == tx.workspace, table.c.id == item.id, table.c.created_at == item.noted_at)
+        tx.execute(update(table).where(mine).values(not_before=to_ms(until), attempts=table.c.attempts + 1))
+
+
+def retry_now(tx: Tx, contacts: Collection[ContactId] | None = None) -> None:
+    """Let postponed contacts be tried at once: these, or all of the workspace."""
+    mine = and_(table.c.workspace_id == tx.workspace, table.c.kind.in_(["contact", "consent"]))
+    if contacts is not None:
+        mine = and_(mine, table.c.key.in_([str(contact) for contact in contacts]))
+    tx.execute(update(table).where(mine).values(not_before=0))
+
+
+# --- intents ----------------------------------------------------------------------------------------------------
+
+
+def announce(tx: Tx, portal: PortalId, items: Sequence[Intent], at: datetime) -> list[Intent]:
+    """Write intents down before the request that they announce; the same intents with their ids."""
+    if not items:
+        return []
+    ids = tx.reserve_ids(intents, len(items))
+    rows = [
+        {
+            "id": number,
+            "workspace_id": tx.workspace,
+            "portal_id": portal,
+            "contact_id": item.contact_id,
+            "record_id": item.record_id,
+            "kind": item.kind,
+            "payload": json.dumps(dict(item.payload)),
+            "observed": json.dumps(dict(item.observed)),
+            "run_id": item.run,
+            "sent_at": to_ms(at),
+            "state": "sent",
+            "created_at": to_ms(at),
+        }
+        for number, item in zip(ids, items, strict=True)
+    ]
+    tx.execute(insert(intents), rows)
+    return [_intent_from(row) for row in rows]
+
+
+def open_intents(tx: Tx, portal: PortalId, *, limit: int = 100, after: int = 0) -> list[Intent]:
+    """Writes that were announced and whose outcome is not known, oldest first."""
+    unknown = and_(intents.c.workspace_id == tx.workspace, intents.c.portal_id == portal, intents.c.id > after)
+    rows = tx.execute(select(intents).where(unknown, _OPEN).order_by(intents.c.id).limit(limit)).mappings()
+    return [_intent_from(row) for row in rows]
+
+
+def open_for(tx: Tx, portal: PortalId, contacts: Collection[ContactId]) -> set[ContactId]:
+    """Which of these contacts have an open intent: they have to be settled before anything else is sent."""
+    mine = and_(
+        intents.c.workspace_id == tx.workspace, intents.c.portal_id == portal, intents.c.contact_id.in_(list(contacts))
+    )
+    return {ContactId(row.contact_id) for row in tx.execute(select(intents.c.contact_id).where(mine, _OPEN))}
+
+
+def close(tx: Tx, ids: Collection[int], state: str) -> None:
+    """End intents as `confirmed` or `dropped`."""
+    if ids:
+        mine = and_(intents.c.workspace_id == tx.workspace, intents.c.id.in_(list(ids)))
+        tx.execute(update(intents).where(mine).values(state=state))
+
+
+_OPEN = or_(intents.c.state == literal("planned"), intents.c.state == literal("sent"))
+
+
+def _of(tx: Tx, portal: PortalId) -> Any:
+    return and_(table.c.workspace_id == tx.workspace, table.c.portal_id == portal)
+
+
+def _pending(row: Row[Any]) -> Pending:
+    return Pending(
+        row.id, PortalId(row.portal_id), row.kind, row.key, json.loads(row.payload), row.attempts, row.created_at
+    )
+
+
+def _intent_from(row: Mapping[Any, Any]) -> Intent:
+    return Intent(
+        ContactId(row["contact_id"]),
+        row["kind"],
+        json.loads(row["payload"]),
+        json.loads(row["observed"]),
+        None if row["record_id"] is None else RecordId(row["record_id"]),
+        None if row["run_id"] is None else RunId(row["run_id"]),
+        from_ms(row["sent_at"]) if row["sent_at"] is not None else None,
+        row["id"],
+    )
