@@ -21,8 +21,9 @@ from mercuri.store.database import Tx
 
 #: A set up to this size is judged contact by contact; a total beyond it is "10,000+".
 SMALL = 10_000
-#: How far a count goes that needs an index only.
+#: How far a count goes that needs an index only; PostgreSQL has to look at the rows too, until its next vacuum.
 COUNTED = 100_000
+COUNTED_ON_POSTGRESQL = 20_000
 #: How many contacts a walk looks at before the judge takes over.
 PATIENCE = 20_000
 MOST = 1_000
@@ -197,8 +198,10 @@ def _smallest(tx: Tx, filters: Sequence[_Filter], params: dict[str, Any]) -> str
 
 def _matching(tx: Tx, among: str, filters: Sequence[_Filter]) -> str:
     """SQL from FROM on: the live contacts of a set that all filters hold for, each once."""
-    # CROSS JOIN keeps the order of the tables on SQLite, whose planner would rather read an index of all contacts.
-    few = f"FROM (SELECT DISTINCT id FROM ({among}) AS a) AS few CROSS JOIN contact WHERE contact.id = few.id"
+    few = f"FROM contact WHERE contact.id IN (SELECT id FROM ({among}) AS a)"
+    if tx.is_sqlite:
+        # CROSS JOIN keeps the order of the tables; the planner would rather read an index of all contacts.
+        few = f"FROM (SELECT DISTINCT id FROM ({among})) AS few CROSS JOIN contact WHERE contact.id = few.id"
     return " AND ".join([few, _ALIVE, *(f"({item.judge})" for item in filters)])
 
 
@@ -246,9 +249,10 @@ def _bounded_size(tx: Tx, filters: Sequence[_Filter], params: dict[str, Any]) ->
     everyone = f"SELECT contact.id FROM contact WHERE {_ALIVE}"
     among = next((item.among for item in reversed(filters) if item.among is not None), everyone)
     if all(item.is_exact for item in filters) and len(filters) < 2:
-        size = tx.execute(f"SELECT count(*) FROM ({among} LIMIT {COUNTED + 1}) AS a", params).scalar_one()
-        return min(size, COUNTED), size <= COUNTED
-    some = f"SELECT * FROM ({among}) AS some LIMIT {SMALL + 1}"
+        most = COUNTED if tx.is_sqlite else COUNTED_ON_POSTGRESQL
+        size = tx.execute(f"SELECT count(*) FROM ({among} LIMIT {most + 1}) AS a", params).scalar_one()
+        return min(size, most), size <= most
+    some = f"SELECT * FROM ({among}) AS part LIMIT {SMALL + 1}"
     size = tx.execute(f"SELECT count(*) {_matching(tx, some, filters)}", params).scalar_one()
     return min(size, SMALL), False
 
