@@ -12,13 +12,17 @@ from starlette.types import Scope
 
 from mercuri.store import conflicts, duplicates
 from mercuri.web import api, auth, headers, health, problems
+from mercuri.web.limits import BodyLimit
 from mercuri.web.pages import OPEN_ROUTERS, ROUTERS
+from mercuri.web.pages.imports import LARGEST_BYTES
 from mercuri.web.render import STATIC, Renderer
 from mercuri.web.services import app_of
 from mercuri.wiring import Services
 
 _FOR_GOOD = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
+#: Largest body of a request that carries no file.
+_BODY = 4 * 1024 * 1024
 
 
 def create_app(services: Services) -> FastAPI:
@@ -33,13 +37,14 @@ def create_app(services: Services) -> FastAPI:
             https=services.settings.public_url.startswith("https://"),
         ),
         Middleware(GZipMiddleware, minimum_size=1000),
+        Middleware(BodyLimit, most_bytes=_BODY, more={"/contacts/import": LARGEST_BYTES + _BODY}),
     ]
     app = FastAPI(
         title="Mercuri", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, middleware=middleware
     )
     app.state.services = services
     app.state.metrics = registry
-    app.state.renderer = Renderer(services.app.now, _navigation)
+    app.state.renderer = Renderer(services.app.now, _navigation, auth.csrf_of)
     problems.install(app)
     app.include_router(health.router, include_in_schema=False)
     app.include_router(api.router)

@@ -15,6 +15,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from mercuri.store.users import Identity
 from mercuri.web import words
 
 _HERE = Path(__file__).parent
@@ -53,9 +54,13 @@ class Renderer:
     """The templates, with what every page needs. `navigation` gives (key, text, address, number) for a request."""
 
     def __init__(
-        self, now: Callable[[], datetime], navigation: Callable[[Request], list[tuple[str, str, str, int]]]
+        self,
+        now: Callable[[], datetime],
+        navigation: Callable[[Request], list[tuple[str, str, str, int]]],
+        csrf_of: Callable[[Identity], str],
     ) -> None:
         self._now = now
+        self._csrf_of = csrf_of
         self._navigation = navigation
         self._env = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
@@ -80,6 +85,7 @@ class Renderer:
         identity = getattr(request.state, "identity", None)
         chrome: dict[str, object] = {
             "identity": identity,
+            "csrf": self._csrf_of(identity) if identity else "",
             "now": self._now(),
             "here": _here(request),
             "section": "",
