@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Any
+
+from fastapi import APIRouter, Request
 
 from mercuri.web.api import conflicts, contacts, portals, runs
-from mercuri.web.api.problems import RESPONSES
+from mercuri.web.api.access import Reader
+from mercuri.web.api.problems import RESPONSES, ProblemRoute
 
-router = APIRouter(prefix="/api/v1", responses=RESPONSES)
+_v1 = APIRouter(prefix="/api/v1", responses=RESPONSES)
 for _area in (contacts, runs, conflicts, portals):
-    router.include_router(_area.router)
+    _v1.include_router(_area.router)
+
+#: All of it, to be included in the application as it is.
+router = APIRouter(route_class=ProblemRoute)
+router.include_router(_v1)
+
+
+@router.get("/api/openapi.json", include_in_schema=False)
+def openapi(who: Reader, request: Request) -> dict[str, Any]:
+    """The description of this API (OpenAPI 3.1)."""
+    document: dict[str, Any] = request.app.openapi()
+    return document

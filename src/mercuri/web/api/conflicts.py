@@ -27,7 +27,7 @@ def list_conflicts(
     with who.app.db.read(who.ws) as tx:
         rows = conflicts.recent(tx, state=state, before=starting_at(cursor), limit=limit + 1)
     items, next_cursor = following(rows, limit)
-    return ConflictPage(items=[_shown(row) for row in items], next_cursor=next_cursor)
+    return ConflictPage(items=[shown(row) for row in items], next_cursor=next_cursor)
 
 
 @router.post("/conflicts/{conflict_id}/resolve")
@@ -35,10 +35,11 @@ def resolve_conflict(
     who: Manager, conflict_id: Annotated[int, Path(ge=1, le=2**63 - 1)], body: ResolveIn
 ) -> ConflictOut:
     """Settle an open conflict: one side's value, or a third with `take: other`."""
-    return _shown(edit.resolve_conflict(who.app, who.ws, conflict_id, body.take, who.actor, value=body.value))
+    return shown(edit.resolve_conflict(who.app, who.ws, conflict_id, body.take, who.actor, value=body.value))
 
 
-def _shown(row: conflicts.Conflict) -> ConflictOut:
+def shown(row: conflicts.Conflict) -> ConflictOut:
+    """A conflict as the API shows it."""
     return ConflictOut(
         id=row.id,
         contact_id=row.contact_id,

@@ -52,7 +52,7 @@ def list_runs(
 ) -> RunPage:
     """Runs, newest first."""
     with who.app.db.read(who.ws) as tx:
-        rows = runs.recent(tx, PortalId(portal) if portal else None, state, before=starting_at(cursor), limit=limit + 1)
+        rows = runs.recent(tx, PortalId(portal) if portal else None, state, before=_before(cursor), limit=limit + 1)
     items, next_cursor = following(rows, limit)
     return RunPage(items=[Run.model_validate(row) for row in items], next_cursor=next_cursor)
 
@@ -119,6 +119,11 @@ def undo_run(who: Manager, run_id: RunPath, response: Response) -> Run:
 def apply_run(who: Manager, run_id: RunPath, response: Response) -> Run:
     """Carry out what a preview showed; a new run."""
     return _located(response, engine_run.apply(who.app, who.ws, RunId(run_id), who.actor, "api"))
+
+
+def _before(cursor: str | None) -> RunId | None:
+    row = starting_at(cursor)
+    return None if row is None else RunId(row)
 
 
 def _stored(who: Caller, run_id: int) -> runs.Run:

@@ -1,0 +1,219 @@
+"""`mercuri contacts`: list, show, export, import, edit and erase."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mercuri.cli.edge import WITH_FAILURES, say
+from mercuri.cli.output import Json, emit, table
+from mercuri.cli.session import Session, confirmed, session
+from mercuri.errors import UserError
+
+if TYPE_CHECKING:
+    from mercuri.store.pages import Query
+
+app = typer.Typer(help="Contacts.", no_args_is_help=True)
+
+ContactId = Annotated[int, typer.Argument(metavar="ID", min=1)]
+Search = Annotated[str, typer.Option("--q", "--search", help="Part of a name, e-mail or phone number.")]
+Status = Annotated[Literal["subscribed", "not_subscribed"] | None, typer.Option(help="Only those who are.")]
+Duplicate = Annotated[bool | None, typer.Option(help="Only those who share a phone number or e-mail, or who do not.")]
+File = Annotated[Path, typer.Argument(help="FILE.csv or FILE.jsonl; `-` is standard input or output.", allow_dash=True)]
+
+
+@app.command("list")
+def list_contacts(
+    q: Search = "",
+    status: Status = None,
+    duplicate: Duplicate = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the page before.")] = None,
+    as_json: Json = False,
+) -> None:
+    """One page of contacts."""
+    from mercuri.store import pages
+    from mercuri.web.api.models import Contact, ContactPage
+
+    with session() as s, s.app.db.read(s.ws) as tx:
+        page = pages.page(tx, pages.Query(q=q, status=status, duplicate=duplicate, cursor=cursor, limit=limit))
+    shown = [Contact.of(item) for item in page.items]
+    if as_json:
+        emit(
+            ContactPage(items=shown, next_cursor=page.next_cursor, total=page.total, total_is_exact=page.total_is_exact)
+        )
+        return
+    rows = [(c.id, f"{c.first_name} {c.last_name}", c.phone, c.email, c.subscription_status) for c in shown]
+    table(["id", "name", "phone", "e-mail", "subscription"], rows, empty="No contact fits.")
+    if page.next_cursor:
+        say(f"{page.total:,}{'' if page.total_is_exact else '+'} in all; the next page: --cursor {page.next_cursor}")
+
+
+@app.command("show")
+def show(contact_id: ContactId, as_json: Json = False) -> None:
+    """One contact: every value with its source, addresses, consent and HubSpot records."""
+    from mercuri.core.contact import ContactId as Id
+    from mercuri.store import shown
+    from mercuri.web.api.models import Contact
+
+    with session() as s, s.app.db.read(s.ws) as tx:
+        contact = shown.get(tx, Id(contact_id))
+    if as_json:
+        emit({**Contact.of(contact).model_dump(mode="json"), "merged_into": contact.merged_into})
+        return
+    rows = [(n, v, f"{o.kind} {o.by}" if (o := contact.origins.get(n)) else "") for n, v in contact.fields.items() if v]
+    table(["field", "value", "from"], rows, empty="No values.")
+    for address in contact.addresses:
+        typer.echo(
+            f"{address.kind} {address.normal or address.raw}{' (' + address.problem + ')' if address.problem else ''}"
+        )
+    for line in contact.consent:
+        typer.echo(f"{line.channel} {line.address}: {line.state}, {line.reason}")
+    for link in contact.hubspot:
+        typer.echo(f"HubSpot {link.portal_id} record {link.record_id}: {link.state}")
+
+
+@app.command("export")
+def export(file: File, q: Search = "", status: Status = None, duplicate: Duplicate = None) -> None:
+    """Write contacts to a file, CSV or JSON lines by its name."""
+    from mercuri.store.pages import Query
+
+    with session() as s:
+        lines = _exported(s, file, Query(q=q, status=status, duplicate=duplicate))
+        if str(file) == "-":
+            sys.stdout.writelines(lines)
+            return
+        try:
+            with file.open("w", encoding="utf-8", newline="") as stream:
+                stream.writelines(lines)
+        except OSError as error:
+            raise UserError(f"{file} cannot be written: {error.strerror}.") from error
+    say(f"Written to {file}.")
+
+
+def _exported(s: Session, file: Path, query: Query) -> Iterable[str]:
+    from mercuri.engine.csv_export import every, export_csv
+    from mercuri.web.api.models import Contact
+
+    if file.suffix == ".jsonl":
+        return (Contact.of(contact).model_dump_json() + "\n" for contact in every(s.app, s.ws, query))
+    return export_csv(s.app, s.ws, query)
+
+
+@app.command("import")
+def import_file(
+    file: File,
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="COLUMN=FIELD, once per column; by default the header decides."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Say what would happen, and write nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Import contacts from CSV. Rows with an error are left out and listed; then the exit code is 3."""
+    from mercuri.engine import edit
+
+    mapping = dict(_pair(text) for text in column or []) or None
+    with session() as s:
+        report = edit.import_csv(s.app, s.ws, _lines(file), mapping, s.actor, dry_run)
+    if as_json:
+        errors = [{"line": error.line, "reason": error.reason} for error in report.errors]
+        names = ("dry_run", "columns", "rows", "created", "updated", "unchanged", "failed", "duplicates")
+        emit({**{name: getattr(report, name) for name in names}, "errors": errors})
+    else:
+        for error in report.errors:
+            say(f"Line {error.line}: {error.reason}.")
+        done = "would be" if dry_run else "were"
+        say(
+            f"{report.rows:,} rows: {report.created:,} {done} created ({report.duplicates:,} share a phone number with "
+            f"someone), {report.updated:,} updated, {report.unchanged:,} unchanged, {report.failed:,} left out."
+        )
+    raise typer.Exit(WITH_FAILURES if report.failed else 0)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    column, equals, field = text.rpartition("=")
+    if not equals:
+        raise typer.BadParameter(f"--map is COLUMN=FIELD, not {text!r}")
+    return column, field
+
+
+def _lines(file: Path) -> Iterable[str]:
+    if str(file) == "-":
+        return sys.stdin
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}. Nothing was imported.") from error
+    return decoded(data).splitlines(keepends=True)
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file: UTF-8, else UTF-16 with its mark, else what Excel writes on Windows."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+@app.command("set")
+def change(
+    contact_id: ContactId,
+    values: Annotated[list[str], typer.Argument(metavar="FIELD=VALUE…", help="An empty value clears the field.")],
+    as_json: Json = False,
+) -> None:
+    """Change values of a contact."""
+    from mercuri.core.contact import ContactId as Id
+    from mercuri.engine import edit
+    from mercuri.web.api.models import Contact
+
+    changes = dict(_value(text) for text in values)
+    with session() as s:
+        contact = edit.update_contact(s.app, s.ws, Id(contact_id), changes, s.actor)
+    if as_json:
+        emit(Contact.of(contact))
+    else:
+        say(f"Contact {contact_id} is now at version {contact.version}.")
+
+
+def _value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"a value is FIELD=VALUE, not {text!r}")
+    return name, value
+
+
+@app.command("delete")
+def delete(
+    contact_id: ContactId,
+    erase: Annotated[bool, typer.Option(help="Remove the person for good, here and in HubSpot.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a contact; it can be restored unless it is erased."""
+    from mercuri.core.contact import ContactId as Id
+    from mercuri.engine import edit
+
+    with session() as s:
+        if erase:
+            confirmed(f"Erase contact {contact_id} here and in HubSpot? This cannot be undone.", yes)
+            edit.erase_contact(s.app, s.ws, Id(contact_id), s.actor)
+        else:
+            edit.delete_contact(s.app, s.ws, Id(contact_id), s.actor)
+    say(f"Contact {contact_id} is {'erased' if erase else 'deleted'}.")
+
+
+@app.command("restore")
+def restore(contact_id: ContactId) -> None:
+    """Bring a deleted contact back."""
+    from mercuri.core.contact import ContactId as Id
+    from mercuri.engine import edit
+
+    with session() as s:
+        edit.restore_contact(s.app, s.ws, Id(contact_id), s.actor)
+    say(f"Contact {contact_id} is back.")
