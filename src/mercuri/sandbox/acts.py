@@ -16,6 +16,8 @@ from mercuri.sandbox.records import Record, person
 from mercuri.sandbox.schema_api import Schema
 from mercuri.sandbox.webhooks import Webhooks
 
+#: The portal lives at UTC-5 all year.
+UTC_OFFSET_MS = -5 * 3_600_000
 _UNCHANGED: Any = object()
 
 
@@ -154,6 +156,11 @@ class Acts:
             if lag_ms is not _UNCHANGED:
                 self.portal.index.lag_ms = int(lag_ms)
 
+    def require(self, *names: str) -> None:
+        """The portal's admin makes these properties required at creation; paths before 2026-09 do not care."""
+        with self._lock:
+            self.portal.required = names
+
     def fault(
         self,
         kind: str,
@@ -211,7 +218,7 @@ class Acts:
             "portalId": self.portal.portal_id,
             "timeZone": "America/Bogota",
             "utcOffset": "-05:00",
-            "utcOffsetMilliseconds": -18_000_000,
+            "utcOffsetMilliseconds": UTC_OFFSET_MS,
             "uiDomain": "app.hubspot.com",
             "dataHostingLocation": "na1",
             "accountType": "DEVELOPER_TEST",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 
-def answer(sandbox: Sandbox, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Answer:
+def answer(sandbox: Sandbox, method: str, path: str, body: bytes) -> Answer:
     """Answer one admin call; 400 with a sentence when it makes no sense."""
     act = _ACTS.get((method, path.removeprefix("/sandbox/").strip("/")))
     if act is None:
@@ -65,6 +65,11 @@ def _clear_faults(sandbox: Sandbox, sent: Body) -> Body:
 def _limits(sandbox: Sandbox, sent: Body) -> Body:
     sandbox.set_limits(**sent)
     return _status(sandbox, {})
+
+
+def _require(sandbox: Sandbox, sent: Body) -> Body:
+    sandbox.require(*map(str, sent["names"]))
+    return {"required": list(sandbox.portal.required)}
 
 
 def _contacts(sandbox: Sandbox, sent: Body) -> Body:
@@ -152,6 +157,7 @@ _ACTS: dict[tuple[str, str], Callable[[Sandbox, Body], Body]] = {
     ("POST", "faults"): _fault,
     ("DELETE", "faults"): _clear_faults,
     ("POST", "limits"): _limits,
+    ("POST", "required"): _require,
     ("POST", "contacts"): _contacts,
     ("GET", "contacts"): _ids,
     ("POST", "create"): _create,

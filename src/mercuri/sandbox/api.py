@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from mercuri.sandbox import admin, pages
-from mercuri.sandbox.acts import Acts
-from mercuri.sandbox.answers import Answer, Refusal, encode, html_answer, json_answer, no_such_route
+from mercuri.sandbox.acts import UTC_OFFSET_MS, Acts
+from mercuri.sandbox.answers import Answer, Refusal, html_answer, json_answer, no_such_route
 from mercuri.sandbox.faults import Fault, Faults
 from mercuri.sandbox.limits import Limits
-from mercuri.sandbox.oauth import OAuth, expired, unauthorised
+from mercuri.sandbox.oauth import OAuth
 from mercuri.sandbox.portal import Portal
 from mercuri.sandbox.request import Request
 from mercuri.sandbox.routes import Routes, kind_of, parse_path
@@ -29,8 +29,10 @@ APP_ID = 727_001
 STATIC_TOKEN = "pat-sandbox-00000000-0000-4000-8000-000000000000"
 PUBLIC_URL = "http://127.0.0.1:8766"
 MOST_URL_CHARACTERS = 8_000
-#: The portal lives at UTC-5 all year.
-TIME_ZONE, UTC_OFFSET, UTC_OFFSET_MS = "America/Bogota", "-05:00", -5 * 3_600_000
+#: What the proxy in front of HubSpot says, which is no JSON (airbytehq/airbyte#33976).
+_TOO_LONG = (
+    "<html><head><title>414 Request-URI Too Large</title></head><body><h1>414 Request-URI Too Large</h1></body></html>"
+)
 _LOGGED = 200
 _OPTIONAL = ("category", "policyName", "errors", "correlationId")
 
@@ -76,7 +78,7 @@ class Sandbox(Acts):
         self.limits = Limits(lambda: self._ms, burst, search, daily, UTC_OFFSET_MS)
         self.limit_texts: dict[str, Any] = {"burst": burst, "search": search, "daily": daily}
         self.oauth = OAuth(lambda: self._ms, self._rng, client_id, client_secret, static_token, token_life_s)
-        self.webhooks = Webhooks(self.portal, app_id, client_secret, Random(seed + 2))
+        self.webhooks = Webhooks(self.portal, lambda: to_ms(self._now()), app_id, client_secret, Random(seed + 2))
         self.faults = Faults()
         self._routes = Routes(self)
         self.schema = self._routes.schema
@@ -95,9 +97,9 @@ class Sandbox(Acts):
         with self._lock:
             self._advance()
             if path.startswith("/sandbox/"):
-                return admin.answer(self, method, path, query, headers, body)
+                return admin.answer(self, method, path, body)
             if pages.is_page(path):
-                return pages.answer(self, method, path, query, headers, body)
+                return pages.answer(self, method, path, query, body)
             return self._api(method, path, query, {name.lower(): value for name, value in headers.items()}, body)
 
     def _advance(self) -> None:
@@ -110,12 +112,12 @@ class Sandbox(Acts):
         kind = kind_of(method, path)
         try:
             if fault is not None:
-                answer = self._struck(fault, lambda: self._normal(method, path, query, headers, body))
+                answer = self._struck(fault, path, lambda: self._normal(method, path, query, headers, body))
             else:
                 answer = self._normal(method, path, query, headers, body)
         except Refusal as refusal:
             answer = self._refused(refusal)
-        self._count("throttled" if answer.status == 429 else kind)
+        self._counts["throttled" if answer.status == 429 else kind] += 1
         self._log.append(
             {"at": self._ms, "method": method, "path": path, "status": answer.status, "kind": kind, "fate": answer.fate}
         )
@@ -123,13 +125,12 @@ class Sandbox(Acts):
 
     def _normal(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if len(path) + len(query) > MOST_URL_CHARACTERS:
-            page = "<html>\r\n<head><title>414 Request-URI Too Large</title></head>\r\n<body>\r\n<center><h1>414 Request-URI Too Large</h1></center>\r\n</body>\r\n</html>"
-            return html_answer(page, 414)
+            return html_answer(_TOO_LONG, 414)
         place = parse_path(path)
         if place is None:
             raise no_such_route()
         request = Request(
-            method, path, dict(parse_qsl(query, keep_blank_values=True)), headers, body, None, place.version, self.public_url,
+            method, path, _params(query), headers, body, None, place.version, self.public_url,
             tuple(unquote(each) for each in place.rest),
         )  # fmt: skip
         if place.area == "oauth":
@@ -160,7 +161,7 @@ class Sandbox(Acts):
         digits = f"{self._rng.getrandbits(128):032x}"
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
-    def _struck(self, fault: Fault, work: Callable[[], Answer]) -> Answer:
+    def _struck(self, fault: Fault, path: str, work: Callable[[], Answer]) -> Answer:
         if fault.kind in ("cut", "lost_reply_before"):
             return Answer(502, fate="cut")
         if fault.kind in ("lost_reply_after", "truncated", "timeout"):
@@ -169,30 +170,12 @@ class Sandbox(Acts):
             except Refusal as refusal:
                 answer = self._refused(refusal)
             return replace(answer, fate="cut" if fault.kind == "lost_reply_after" else fault.kind)
-        raise self._fault_refusal(fault)
-
-    def _fault_refusal(self, fault: Fault) -> Refusal:
-        headers = {"retry-after": str(fault.retry_after)} if fault.retry_after is not None else {}
-        if fault.kind == "expired_token":
-            return expired(17)
-        if fault.kind == "revoked":
-            return unauthorised()
-        if fault.kind == "429":
-            body = {
-                "status": "error",
-                "message": "You have reached your ten_secondly_rolling limit.",
-                "errorType": "RATE_LIMIT",
-                "policyName": "TEN_SECONDLY_ROLLING",
-            }
-            return Refusal(429, body, headers)
-        status = 503 if fault.kind == "outage" else int(fault.kind)
-        if status == 477 and not headers:
-            headers = {"retry-after": "3600"}
-        messages = {423: "The resource is locked", 477: "This account is being migrated between data centres"}
-        return Refusal(status, {"status": "error", "message": messages.get(status, "internal error")}, headers)
-
-    def _count(self, kind: str) -> None:
-        self._counts[kind] += 1
+        raise fault.refusal(path)
 
 
-__all__ = ["APP_ID", "PORTAL_ID", "STATIC_TOKEN", "TIME_ZONE", "UTC_OFFSET", "Sandbox", "encode"]
+def _params(query: str) -> dict[str, str]:
+    """Query parameters; one that is repeated is a comma-separated list, as official clients send it."""
+    params: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        params[name] = f"{params[name]},{value}" if name in params else value
+    return params

@@ -151,8 +151,10 @@ class Batches:
         return {**self._change(request, record, values, item), "new": False}
 
     def _archive(self, request: Request) -> Answer:
-        for item in inputs_of(request.json(), MOST_PER_PAGE):
-            self._contacts.archive(request, text_of(item, "id"))
+        keys = [text_of(each, "id") for each in inputs_of(request.json(), MOST_PER_PAGE)]
+        refuse_duplicates(keys)
+        for key in keys:
+            self._contacts.archive(request, key)
         return Answer(204)
 
     def _check(

@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mercuri.sandbox.answers import Refusal
+from mercuri.sandbox.oauth import expired, refused_refresh, unauthorised
+
 KINDS = (
     "429", "500", "502", "503", "504", "423", "477", "cut", "truncated", "timeout", "expired_token", "revoked", "outage",
     "lost_reply_before", "lost_reply_after",
 )  # fmt: skip
+
+
+_MESSAGES = {423: "The resource is locked", 477: "This account is being migrated between data centres"}
 
 
 @dataclass(slots=True)
@@ -21,6 +27,29 @@ class Fault:
     match: re.Pattern[str]
     method: str
     retry_after: int | None
+
+    def refusal(self, path: str) -> Refusal:
+        """The error this fault answers with; the token endpoint and search have their own words."""
+        headers = {"retry-after": str(self.retry_after)} if self.retry_after is not None else {}
+        if self.kind == "expired_token":
+            return expired(17)
+        if self.kind == "revoked":
+            return refused_refresh() if path.startswith("/oauth/") else unauthorised()
+        if self.kind == "429":
+            return Refusal(429, _throttled(path), headers)
+        status = 503 if self.kind == "outage" else int(self.kind)
+        if status == 477 and not headers:
+            headers = {"retry-after": "3600"}
+        return Refusal(status, {"status": "error", "message": _MESSAGES.get(status, "internal error")}, headers)
+
+
+def _throttled(path: str) -> dict[str, str]:
+    if path.startswith("/oauth/"):
+        return {"status": "error", "message": "You have reached your rate limit."}
+    if path.endswith("/search"):
+        return {"status": "error", "message": "You have reached your secondly limit.", "category": "RATE_LIMITS"}
+    message = "You have reached your ten_secondly_rolling limit."
+    return {"status": "error", "message": message, "errorType": "RATE_LIMIT", "policyName": "TEN_SECONDLY_ROLLING"}
 
 
 class Faults:
@@ -71,6 +100,8 @@ class Faults:
         """The fault that strikes this request, if any."""
         for fault in self._pending:
             if (fault.method and fault.method != method) or not fault.match.search(path):
+                continue
+            if fault.kind == "expired_token" and path.startswith("/oauth/"):
                 continue
             if fault.skip:
                 fault.skip -= 1

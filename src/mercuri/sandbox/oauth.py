@@ -170,7 +170,7 @@ class OAuth:
     def _by_refresh(self, refresh: str) -> Token:
         scopes = self._refresh.get(refresh)
         if scopes is None:
-            raise _refused("invalid_grant", "BAD_REFRESH_TOKEN", "refresh token is invalid, expired or revoked")
+            raise refused_refresh()
         return self._issue(scopes, refresh)
 
     def _issue(self, scopes: frozenset[str], refresh: str) -> Token:
@@ -196,6 +196,11 @@ class OAuth:
         return prefix + "".join(
             self._rng.choices("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", k=200)
         )
+
+
+def refused_refresh() -> Refusal:
+    """400 for a refresh token that does not work any more."""
+    return _refused("invalid_grant", "BAD_REFRESH_TOKEN", "refresh token is invalid, expired or revoked")
 
 
 def unauthorised() -> Refusal:

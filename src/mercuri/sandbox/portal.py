@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from random import Random
-from typing import Any
 
-from mercuri.sandbox import calculated
+from mercuri.sandbox import calculated, merging
 from mercuri.sandbox.answers import Refusal, conflict, encode, invalid, not_found
 from mercuri.sandbox.index import SearchIndex
 from mercuri.sandbox.people import people
 from mercuri.sandbox.properties import BadValue, Property, check_value
-from mercuri.sandbox.records import HUBSPOT, IMPORT, Author, Entry, Record
+from mercuri.sandbox.records import HUBSPOT, IMPORT, Author, Event, Record
 from mercuri.sandbox.standard import LIFECYCLE, SUBSCRIPTION_TYPES, standard_properties
 from mercuri.sandbox.switches import Switches
 from mercuri.sandbox.times import DAY_MS, iso
@@ -26,21 +26,7 @@ _STAGES = [value for _, value in LIFECYCLE]
 #: Record ids start here, twelve digits long.
 _FIRST_ID = 100_000_000_000
 _SWITCHED = ("hs_additional_emails", "hs_legal_basis", *(f"hs_email_optout_{each}" for each in SUBSCRIPTION_TYPES))
-_MOST_IDENTITIES = 250
 _BIN_DAYS = 90
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something happened to a record: `kind` is HubSpot's word for it (creation, deletion, propertyChange, merge, ...)."""
-
-    kind: str
-    record_id: int
-    at_ms: int
-    author: Author
-    name: str = ""
-    value: str = ""
-    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Portal:
@@ -69,6 +55,7 @@ class Portal:
         self._unique_names = [name for name, prop in self.properties.items() if prop.unique]
         self._unique: dict[str, dict[str, int]] = {}
         self._bumps: list[tuple[int, int]] = []
+        self._bin: deque[tuple[int, int]] = deque()
         self._made = 0
 
     # -- reading
@@ -112,34 +99,32 @@ class Portal:
         self._unique_names = [name for name, each in self.properties.items() if each.unique]
 
     def seed(self, count: int) -> None:
-        """Add many invented contacts, made over the last three years, as an import would."""
+        """Add many invented contacts: made over the last three years in an empty portal, else just now, as by an import."""
         now = self.now_ms()
-        rng = self.rng
+        span = 0 if self.records else 3 * 365 * DAY_MS
         first = (self.live[-1] if self.live else _FIRST_ID) + 1
-        ids = sorted(rng.sample(range(first, first + 40 * max(count, 1)), count))
-        span = 3 * 365 * DAY_MS
+        ids = sorted(self.rng.sample(range(first, first + 40 * max(count, 1)), count))
+        invented = zip(ids, people(self.rng, count, self._made), strict=True)
         fresh = [
-            self._seeded(record_id, values, now - span + span * n // (count + 1))
-            for n, (record_id, values) in enumerate(zip(ids, people(rng, count, self._made), strict=True))
+            self._seeded(record_id, values, now - span + span * n // (count + 1), now)
+            for n, (record_id, values) in enumerate(invented)
         ]
         self._made += count
         self.live.extend(ids)
         self.index.load((each.id, each.values, each.modified_ms) for each in fresh)
 
-    def check_new(
-        self, sent: Mapping[str, str], *, strict: bool, claimed: Mapping[str, int] | None = None
-    ) -> dict[str, str]:
-        """The values a create would store. `strict` is the 2026-09 behaviour; `claimed` are addresses taken by the same request."""
+    def check_new(self, sent: Mapping[str, str], *, strict: bool) -> dict[str, str]:
+        """The values a create would store. `strict` is what 2026-09 enforces and older paths do not."""
         checked = self.check_values(sent, {})
         if strict:
             self._check_required(checked)
-        self._check_free(checked, None, claimed or {})
+        self._check_free(checked, None)
         return checked
 
     def check_change(self, record: Record, sent: Mapping[str, str]) -> dict[str, str]:
         """The values an update would store ("" clears), stage moves backwards left out."""
         checked = self.check_values(sent, record.values)
-        self._check_free(checked, record, {})
+        self._check_free(checked, record)
         if _moves_back(record.values.get("lifecyclestage", ""), checked.get("lifecyclestage", "")):
             del checked["lifecyclestage"]
         return checked
@@ -176,7 +161,7 @@ class Portal:
         self.records[record_id] = record
         insort(self.live, record_id)
         self._claim(record)
-        self._publish(record)
+        self._publish(record, at_ms)
         self._tell("creation", record_id, at_ms, author)
         for name in checked:
             if values.get(name):
@@ -210,6 +195,7 @@ class Portal:
         record.archived_ms = now
         self._remove(self.live, record.id)
         insort(self.archived, record.id)
+        self._bin.append((now, record.id))
         self.index.put(record.id, None, record.modified_ms, now)
         self._tell("deletion", record.id, now, author)
 
@@ -219,8 +205,6 @@ class Portal:
         if record is None:
             raise not_found()
         now = self.now_ms()
-        if now - (record.archived_ms or 0) > _BIN_DAYS * DAY_MS:
-            raise not_found()
         if any(each in self.emails for each in record.addresses):
             raise conflict(
                 "Cannot restore: an active contact has this email address",
@@ -252,24 +236,9 @@ class Portal:
             raise not_found("Could not find one of the contacts to merge")
         if primary is other:
             raise invalid("Cannot merge a contact with itself")
-        if (
-            len(primary.addresses)
-            + len(other.addresses)
-            + len(self._absorbed_ids(primary))
-            + len(self._absorbed_ids(other))
-            > _MOST_IDENTITIES
-        ):
-            raise invalid("Cannot have more than 250 identities on a profile", status=414)
         now = self.now_ms()
-        values = self._merged_values(primary, other, now)
-        keeps_id = self.switches.merge_id == "primary"
-        new_id = primary.id if keeps_id else self._free_id()
-        values["hs_object_id"] = str(new_id)
-        modified = now if self.switches.merge_bumps else max(primary.modified_ms, other.modified_ms)
-        values["lastmodifieddate"] = iso(modified)
-        survivor = Record(new_id, values, min(primary.created_ms, other.created_ms), modified, primary.created_by)
-        values["createdate"] = iso(survivor.created_ms)
-        survivor.history = {name: _joined(primary, other, name) for name in {*primary.history, *other.history}}
+        new_id = primary.id if self.switches.merge_id == "primary" else self._free_id()
+        survivor = merging.merged(primary, other, new_id, now, self.switches, self._unique_names)
         for each in (primary, other):
             self._drop(each)
             if each.id != new_id:
@@ -277,33 +246,39 @@ class Portal:
         self.records[new_id] = survivor
         insort(self.live, new_id)
         self._claim(survivor)
-        self._publish(survivor)
+        self._publish(survivor, now)
         self._tell_merge(primary, other, survivor, author, now)
         return survivor
 
     def stamp(self, count: int) -> int:
-        """HubSpot's month-end batch: the first `count` contacts get the same modification millisecond, which is returned."""
+        """HubSpot's month-end batch: `count` contacts get the same modification millisecond, which is returned."""
         now = self.now_ms()
         for record_id in self.live[:count]:
             self._store(self.records[record_id], {}, now)
         return now
 
     def tick(self) -> None:
-        """Do what HubSpot does by itself and is due: bump young contacts, empty the recycle bin, let the index catch up."""
+        """Do what HubSpot does by itself and is due: bump young contacts, empty the bin, let the index catch up."""
         now = self.now_ms()
         while self._bumps and self._bumps[0][0] <= now:
             due_ms, record_id = heapq.heappop(self._bumps)
             record = self.records.get(record_id)
             if record is not None and record.archived_ms is None:
                 self._store(record, {"hs_is_unworked": "true"}, due_ms)
+        while self._bin and self._bin[0][0] + _BIN_DAYS * DAY_MS <= now:
+            archived_ms, record_id = self._bin.popleft()
+            record = self.records.get(record_id)
+            if record is not None and record.archived_ms == archived_ms:
+                self._drop(record)
         self.index.catch_up(now)
 
     # -- the parts
 
-    def _seeded(self, record_id: int, values: dict[str, str], created_ms: int) -> Record:
-        # Ids do not follow creation: neighbours are up to an hour apart either way.
-        created_ms += int(self.rng.random() * 7_200_000) - 7_200_000
-        modified_ms = created_ms + int(self.rng.random() ** 3 * (self.now_ms() - created_ms))
+    def _seeded(self, record_id: int, values: dict[str, str], created_ms: int, now: int) -> Record:
+        if created_ms < now:
+            # Ids do not follow creation: neighbours are up to two hours apart.
+            created_ms -= int(self.rng.random() * 7_200_000)
+        modified_ms = created_ms + int(self.rng.random() ** 3 * (now - created_ms))
         values["createdate"] = iso(created_ms)
         values["lastmodifieddate"] = iso(modified_ms)
         values["hs_object_id"] = str(record_id)
@@ -338,10 +313,10 @@ class Portal:
         ):
             raise invalid("At least one of email, firstname or lastname is required to create a contact")
 
-    def _check_free(self, checked: Mapping[str, str], record: Record | None, claimed: Mapping[str, int]) -> None:
+    def _check_free(self, checked: Mapping[str, str], record: Record | None) -> None:
         addresses = [checked.get("email", ""), *checked.get("hs_additional_emails", "").split(";")]
         for address in filter(None, addresses):
-            owner = self.emails.get(address, claimed.get(address))
+            owner = self.emails.get(address)
             if owner is not None and (record is None or owner != record.id):
                 raise conflict(f"Contact already exists. Existing ID: {owner}", owner)
             if record is None and address in self.blocklist and self.switches.recreate_erased == "refused":
@@ -366,10 +341,10 @@ class Portal:
         values["lastmodifieddate"] = iso(at_ms)
         record.values = values
         record.modified_ms = at_ms
-        self._publish(record)
+        self._publish(record, at_ms)
 
-    def _publish(self, record: Record) -> None:
-        self.index.put(record.id, record.values, record.modified_ms, self.now_ms())
+    def _publish(self, record: Record, at_ms: int) -> None:
+        self.index.put(record.id, record.values, record.modified_ms, at_ms)
 
     def _claim(self, record: Record) -> None:
         for address in record.addresses:
@@ -403,36 +378,6 @@ class Portal:
     def _plan_bumps(self, record_id: int, at_ms: int) -> None:
         for _ in range(self.switches.bumps_after_create):
             heapq.heappush(self._bumps, (at_ms + self.rng.randrange(1_000, 15 * 60_000), record_id))
-
-    def _merged_values(self, primary: Record, other: Record, now: int) -> dict[str, str]:
-        kept_out = {"email", "hs_additional_emails", *self._unique_names}
-        cleared = (
-            {name for name in primary.history if not primary.values.get(name)}
-            if self.switches.merge_cleared_wins
-            else set()
-        )
-        values = {name: value for name, value in other.values.items() if name not in kept_out | cleared}
-        values |= primary.values
-        addresses = [*primary.addresses, *(each for each in other.addresses if each not in primary.addresses)]
-        if addresses:
-            values["email"] = addresses[0]
-        values["hs_additional_emails"] = ";".join(addresses[1:])
-        stages = [each.values.get("lifecyclestage", "") for each in (primary, other)]
-        values["lifecyclestage"] = max(stages, key=lambda each: _STAGES.index(each) if each in _STAGES else -1)
-        traces = [*self._absorbed_ids(primary), *self._absorbed_ids(other), primary.text_id, other.text_id]
-        values["hs_merged_object_ids"] = (
-            ";".join(dict.fromkeys(traces)) if self.switches.merge_traces == "filled" else ""
-        )
-        values["hs_calculated_merged_vids"] = f"{other.id}:{now}" if self.switches.merge_traces == "filled" else ""
-        if self.switches.merge_unique == "lost":
-            for name in self._unique_names:
-                if values.get(name) and other.values.get(name):
-                    values[name] = other.values[name]
-        return {name: value for name, value in values.items() if value}
-
-    @staticmethod
-    def _absorbed_ids(record: Record) -> list[str]:
-        return [each for each in record.values.get("hs_merged_object_ids", "").split(";") if each]
 
     def _tell(self, kind: str, record_id: int, at_ms: int, author: Author, name: str = "", value: str = "") -> None:
         event = Event(kind, record_id, at_ms, author, name, value)
@@ -472,12 +417,3 @@ def _system_values(record_id: int, author: Author, at_ms: int) -> dict[str, str]
         "hs_object_source": author.source,
         **source,
     }
-
-
-def _joined(primary: Record, other: Record, name: str) -> list[Entry]:
-    return sorted([*primary.entries(name), *other.entries(name)], key=lambda each: -each.at_ms)
-
-
-def ids_in(text_ids: Iterable[str]) -> list[int]:
-    """Record ids as numbers; what is no number is left out."""
-    return [int(each) for each in text_ids if each.isdigit()]

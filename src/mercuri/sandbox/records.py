@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,19 @@ class Entry(NamedTuple):
     value: str
     at_ms: int
     author: Author
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened to a record: `kind` is HubSpot's word for it (creation, deletion, propertyChange, merge, ...)."""
+
+    kind: str
+    record_id: int
+    at_ms: int
+    author: Author
+    name: str = ""
+    value: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Record:

@@ -7,13 +7,15 @@ import hashlib
 import hmac
 import re
 import threading
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import httpx
 
 from mercuri.sandbox.answers import encode
-from mercuri.sandbox.portal import Event, Portal
+from mercuri.sandbox.portal import Portal
+from mercuri.sandbox.records import Event
 
 MOST_EVENTS = 100
 _ANSWER_WITHIN_S = 5.0
@@ -21,8 +23,6 @@ _MOST_RETRIES = 10
 _DECODED = {
     "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$", "%27": "'", "%28": "(", "%29": ")", "%2A": "*", "%2C": ",", "%3B": ";",
 }  # fmt: skip
-#: Calculated properties and these never fire.
-_SILENT = ("num_unique_conversion_events", "hs_lastmodifieddate")
 
 
 def sign_v3(secret: str, method: str, url: str, body: bytes, timestamp: str) -> str:
@@ -35,8 +35,9 @@ def sign_v3(secret: str, method: str, url: str, body: bytes, timestamp: str) -> 
 class Webhooks:
     """Collects events while there is a target, and posts them when told to `deliver` or from a thread."""
 
-    def __init__(self, portal: Portal, app_id: int, secret: str, rng: Random) -> None:
+    def __init__(self, portal: Portal, now_ms: Callable[[], int], app_id: int, secret: str, rng: Random) -> None:
         self._portal = portal
+        self._now_ms = now_ms
         self._app_id = app_id
         self._secret = secret
         self._rng = rng
@@ -49,7 +50,7 @@ class Webhooks:
 
     def hear(self, event: Event) -> None:
         """Keep an event for the target, if there is one and its kind is posted."""
-        if not self.target or event.name in _SILENT or event.name.startswith("hs_calculated"):
+        if not self.target:
             return
         with self._wake:
             self._queue.append(self._body(event))
@@ -97,7 +98,7 @@ class Webhooks:
         target = self.target
         if not target:
             return
-        headers, body = self.signed(events, self._portal.now_ms())
+        headers, body = self.signed(events, self._now_ms())
         try:
             accepted = client.post(target, content=body, headers=headers).is_success
         except httpx.HTTPError:
