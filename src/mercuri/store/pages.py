@@ -196,13 +196,20 @@ def _smallest(tx: Tx, filters: Sequence[_Filter], params: dict[str, Any]) -> str
     return best
 
 
-def _matching(tx: Tx, among: str, filters: Sequence[_Filter]) -> str:
-    """SQL from FROM on: the live contacts of a set that all filters hold for, each once."""
-    few = f"FROM contact WHERE contact.id IN (SELECT id FROM ({among}) AS a)"
+def _matching(tx: Tx, among: str, filters: Sequence[_Filter], *, is_part: bool = False) -> str:
+    """SQL from FROM on: the live contacts of a set that all filters hold for, each once.
+
+    `is_part` says that the set may lack some that the filters hold for.
+    """
+    conditions = [_ALIVE, *(f"({item.judge})" for item in filters)]
     if tx.is_sqlite:
         # CROSS JOIN keeps the order of the tables; the planner would rather read an index of all contacts.
         few = f"FROM (SELECT DISTINCT id FROM ({among})) AS few CROSS JOIN contact WHERE contact.id = few.id"
-    return " AND ".join([few, _ALIVE, *(f"({item.judge})" for item in filters)])
+    elif is_part:
+        few = f"FROM contact WHERE contact.id IN (SELECT id FROM ({among}) AS a)"
+    else:
+        few = "FROM contact WHERE 1 = 1"  # PostgreSQL's planner finds the set by itself
+    return " AND ".join([few, *conditions])
 
 
 def _judge(
@@ -252,8 +259,8 @@ def _bounded_size(tx: Tx, filters: Sequence[_Filter], params: dict[str, Any]) ->
         most = COUNTED if tx.is_sqlite else COUNTED_ON_POSTGRESQL
         size = tx.execute(f"SELECT count(*) FROM ({among} LIMIT {most + 1}) AS a", params).scalar_one()
         return min(size, most), size <= most
-    some = f"SELECT * FROM ({among}) AS part LIMIT {SMALL + 1}"
-    size = tx.execute(f"SELECT count(*) {_matching(tx, some, filters)}", params).scalar_one()
+    part = f"SELECT * FROM ({among}) AS part LIMIT {SMALL + 1}"
+    size = tx.execute(f"SELECT count(*) {_matching(tx, part, filters, is_part=True)}", params).scalar_one()
     return min(size, SMALL), False
 
 

@@ -15,6 +15,14 @@ from mercuri.core.normalise import clean_text
 #: What its driver raises beside SQLAlchemy, in COPY.
 ERRORS = (psycopg.Error,)
 _UPGRADE_LOCK = 4_242_001
+#: Every query here wants a page of rows soon: indexes on fast disks, no workers and no compiler for one query.
+_SETTINGS = (
+    "TIME ZONE 'UTC'",
+    "lock_timeout = '30s'",
+    "random_page_cost = 1.1",
+    "max_parallel_workers_per_gather = 0",
+    "jit = off",
+)
 
 
 class _CleanText(StrDumperUnknown):
@@ -34,8 +42,8 @@ def engine(url: URL) -> Engine:
 def _prepare(connection: psycopg.Connection[Any], record: object) -> None:
     connection.adapters.register_dumper(str, _CleanText)
     with connection.cursor() as cursor:
-        cursor.execute("SET TIME ZONE 'UTC'")
-        cursor.execute("SET lock_timeout = '30s'")
+        for setting in _SETTINGS:
+            cursor.execute(f"SET {setting}")
     connection.commit()
 
 
