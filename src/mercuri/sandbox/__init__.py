@@ -1,4 +1,4 @@
-"""A HubSpot portal in one process, to develop and test against: same paths, limits, lag and refusals; faults on demand."""
+"""A HubSpot portal in one process, to develop against: same paths, limits, lag and refusals; faults on demand."""
 
 from mercuri.sandbox.api import Sandbox
 from mercuri.sandbox.server import Running, serve, start_in_thread

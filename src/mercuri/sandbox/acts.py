@@ -1,4 +1,4 @@
-"""What a test or a person does to the sandbox from outside HubSpot's API: act as a user, change rules, look at counters."""
+"""What a test or a person does to the sandbox from outside HubSpot's API: act as a user, change rules, count."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNCHANGED: Any = object()
 
 
 class Acts:
-    """The plain methods of a sandbox. All take the lock and the time; all may raise `Refusal`, as HubSpot's screen would."""
+    """The plain methods of a sandbox. All take the lock and the time, and may raise `Refusal`."""
 
     portal: Portal
     limits: Limits

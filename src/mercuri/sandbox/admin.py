@@ -1,4 +1,4 @@
-"""The admin API below `/sandbox/`: JSON, no part of HubSpot, for tests and scripts that steer the sandbox from outside."""
+"""The admin API below `/sandbox/`: JSON, no part of HubSpot, for tests and scripts that steer the sandbox."""
 
 from __future__ import annotations
 
@@ -51,9 +51,13 @@ def _switches(sandbox: Sandbox, sent: Body) -> Body:
 
 def _fault(sandbox: Sandbox, sent: Body) -> Body:
     sandbox.fault(
-        str(sent["kind"]), int(sent.get("count", 1)), str(sent.get("match", "")), str(sent.get("method", "")), int(sent.get("skip", 0)),
+        str(sent["kind"]),
+        int(sent.get("count", 1)),
+        str(sent.get("match", "")),
+        str(sent.get("method", "")),
+        int(sent.get("skip", 0)),
         sent.get("retry_after"),
-    )  # fmt: skip
+    )
     return {"faults": sandbox.faults.pending()}
 
 

@@ -15,8 +15,8 @@ HTML_HEADERS: Mapping[str, str] = {"content-type": "text/html;charset=utf-8"}
 class Answer:
     """One HTTP answer.
 
-    `fate` tells what becomes of it on the way: "" arrives; "cut" the connection closes and nothing arrives; "truncated" half of the
-    body arrives; "timeout" nothing ever does.
+    `fate` tells what becomes of it on the way: "" arrives; "cut" the connection closes and nothing arrives;
+    "truncated" half of the body arrives; "timeout" nothing ever does.
     """
 
     status: int
@@ -86,7 +86,7 @@ def conflict(message: str, existing_id: int | None = None) -> Refusal:
 
 
 def missing_scopes(scopes: tuple[str, ...], *, static: bool) -> Refusal:
-    """The 403 of a scope that was not granted; by OAuth it has no category (developers.hubspot.com error handling; captures)."""
+    """The 403 of a scope that was not granted; by OAuth it has no category (captures)."""
     if not static:
         needs = ", ".join(scopes)
         return Refusal(
@@ -100,7 +100,7 @@ def missing_scopes(scopes: tuple[str, ...], *, static: bool) -> Refusal:
         403,
         {
             "status": "error",
-            "message": "This app hasn't been granted all required scopes to make this call. Read more about required scopes here: https://developers.hubspot.com/scopes.",
+            "message": "This app hasn't been granted all required scopes to make this call.",
             "errors": [
                 {
                     "message": "One or more of the following scopes are required.",

@@ -40,9 +40,9 @@ _OPTIONAL = ("category", "policyName", "errors", "correlationId")
 class Sandbox(Acts):
     """A HubSpot portal with one app in it.
 
-    `burst` and `search` are limits written `requests/seconds` (None: no limit), `daily` counts requests of static tokens,
-    `latency_ms` is for the server to wait, `lag_ms` is how far search may be behind, `token_life_s` the life of an access token.
-    Everything that is chance follows from `seed`. Thread-safe; it never sleeps.
+    `burst` and `search` are limits written `requests/seconds` (None: no limit), `daily` counts requests of static
+    tokens, `latency_ms` is for the server to wait, `lag_ms` is how far search may be behind, `token_life_s` the life of
+    an access token. Everything that is chance follows from `seed`. Thread-safe; it never sleeps.
     """
 
     def __init__(
@@ -118,9 +118,9 @@ class Sandbox(Acts):
         except Refusal as refusal:
             answer = self._refused(refusal)
         self._counts["throttled" if answer.status == 429 else kind] += 1
-        self._log.append(
-            {"at": self._ms, "method": method, "path": path, "status": answer.status, "kind": kind, "fate": answer.fate}
-        )
+        logged = "/oauth/v1/access-tokens/..." if "/access-tokens/" in path else path
+        told = {"method": method, "path": logged, "status": answer.status, "kind": kind, "fate": answer.fate}
+        self._log.append({"at": self._ms, **told})
         return answer
 
     def _normal(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Answer:

@@ -1,4 +1,4 @@
-"""The batch endpoints: at most 100 inputs, all or nothing unless every input has a trace id of its own, answers in no order."""
+"""The batch endpoints: at most 100 inputs, all or nothing without trace ids, answers in no order."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class Batches:
     def _check(
         self, inputs: list[Item], check: Callable[[Item], dict[str, str]], partial: bool
     ) -> tuple[list[tuple[Item, dict[str, str]]], list[Item]]:
-        """Check all before anything is written: the first refusal refuses the batch, unless failures may be told one by one."""
+        """Check all before anything is written: the first refusal refuses the batch, unless it may be partial."""
         checked: list[tuple[Item, dict[str, str]]] = []
         errors: list[Item] = []
         for item in inputs:

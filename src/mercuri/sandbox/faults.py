@@ -9,8 +9,8 @@ from mercuri.sandbox.answers import Refusal
 from mercuri.sandbox.oauth import expired, refused_refresh, unauthorised
 
 KINDS = (
-    "429", "500", "502", "503", "504", "423", "477", "cut", "truncated", "timeout", "expired_token", "revoked", "outage",
-    "lost_reply_before", "lost_reply_after",
+    "429", "500", "502", "503", "504", "423", "477", "cut", "truncated", "timeout", "expired_token", "revoked",
+    "outage", "lost_reply_before", "lost_reply_after",
 )  # fmt: skip
 
 

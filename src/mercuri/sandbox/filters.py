@@ -30,7 +30,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A test of one property's value (None when empty). `range` is set when the filter is a range of ids or of modification times."""
+    """A test of one property's value (None when empty); `range` is set for ranges of ids and modification times."""
 
     name: str
     test: Test
@@ -100,7 +100,7 @@ def _presence(wanted: bool) -> Test:
 
 
 def _membership(prop: Property, wanted: list[str], inside: bool) -> Test:
-    """Strings are compared in lower case with the values as they were sent, so a value with a capital letter matches nothing."""
+    """Strings in lower case against the values as sent: a value with a capital letter matches nothing."""
     if prop.type in ("number", "date", "datetime"):
         convert = _converter(prop)
         chosen = {_typed(prop, each) for each in wanted}

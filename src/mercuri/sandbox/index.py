@@ -18,7 +18,7 @@ class _Pending(NamedTuple):
 
 
 class SearchIndex:
-    """Record id -> values, behind the records by up to `lag_ms` milliseconds. A value of None means that the record is gone."""
+    """Record id -> values, behind the records by up to `lag_ms` milliseconds. None means that the record is gone."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng

@@ -92,7 +92,7 @@ class Limits:
         self.daily = daily
 
     def admit(self, *, static: bool, is_search: bool, retry_after: bool) -> None:
-        """Count one request, or raise the 429 of the limit that is used up. Search is apart from the ten-second window."""
+        """Count one request, or raise the 429 of the limit that is used up. Search is apart from the window."""
         now = self._now_ms()
         self._turn_day()
         if self.daily is not None and static and self._today_count >= self.daily:

@@ -71,7 +71,7 @@ class OAuth:
         self._access[text] = Token(text, scopes, static=True)
 
     def check_install(self, params: Mapping[str, str]) -> str:
-        """Why HubSpot's page would stop here, or "" when a person may agree. Nothing of this ever comes back to the app."""
+        """Why HubSpot's page would stop here, or "" when a person may agree. The app never hears of it."""
         if params.get("client_id") != self.client_id:
             return "We couldn't find an app with this client id."
         if not self._is_redirect(params.get("redirect_uri", "")):
@@ -205,7 +205,7 @@ def refused_refresh() -> Refusal:
 
 def unauthorised() -> Refusal:
     """401 for credentials nobody knows."""
-    message = "Authentication credentials not found. This API supports OAuth 2.0 authentication and you can find more details at https://developers.hubspot.com/docs/methods/auth/oauth-overview"
+    message = "Authentication credentials not found. This API supports OAuth 2.0 authentication."
     return Refusal(401, {"status": "error", "message": message, "category": "INVALID_AUTHENTICATION"})
 
 

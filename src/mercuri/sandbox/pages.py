@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 Form = Mapping[str, str]
 _PER_PAGE = 50
+_REFUSED_CODES = ("user_declined", "install_cancelled", "authorization_failed")
 #: Shown first and always; other properties follow when they are filled, custom ones always.
 _FIRST = (
     "firstname",
@@ -98,12 +98,13 @@ def _contacts(sandbox: Sandbox, params: Form) -> Answer:
     offset = int(params.get("from", "0")) if params.get("from", "0").isdigit() else 0
     ids = _looked_for(sandbox, words, archived=archived)
     rows = [_row(sandbox.portal.records[each]) for each in ids[offset : offset + _PER_PAGE]]
-    search = f'<form class="row"><label><span>Search</span> <input name="q" value="{escape(words)}"></label>{html.hidden("archived", "1") if archived else ""}<button>Search</button></form>'
+    kept = html.hidden("archived", "1") if archived else ""
+    search = f'<form class="row">{html.text_field("Search", "q", words)}{kept}<button>Search</button></form>'
     more = urlencode({"q": words, "from": offset + _PER_PAGE, **({"archived": "1"} if archived else {})})
     further = f'<p><a href="/?{escape(more)}">Next {_PER_PAGE}</a></p>' if offset + _PER_PAGE < len(ids) else ""
     heads = ("Name", "E-mail", "Phone", "City", "SMS opt-in", "Last modified", "Record ID")
-    body = f'{search}<p><a href="/contact/new">New contact</a></p><p class="note">{len(ids)} contacts</p>{html.table(heads, rows)}{further}'
-    return html.page("Recycle bin" if archived else "Contacts", body)
+    above = f'{search}<p><a href="/contact/new">New contact</a></p><p class="note">{len(ids)} contacts</p>'
+    return html.page("Recycle bin" if archived else "Contacts", above + html.table(heads, rows) + further)
 
 
 def _looked_for(sandbox: Sandbox, words: str, *, archived: bool) -> list[int]:
@@ -220,7 +221,8 @@ def _consent(sandbox: Sandbox, params: Form) -> Answer:
     kept = "".join(html.hidden(name, value) for name, value in params.items())
     body = (
         f"<p>The app asks for access to account {sandbox.portal.portal_id}:</p><ul>{listed}</ul>"
-        f'<form method="post" action="/oauth/authorize">{kept}<button name="decision" value="connect">Connect app</button> '
+        f'<form method="post" action="/oauth/authorize">{kept}'
+        f'<button name="decision" value="connect">Connect app</button> '
         f'<button name="decision" value="cancel">Cancel</button></form>'
     )
     return html.page("Connect app", body)
@@ -240,7 +242,7 @@ def _cancelled(sandbox: Sandbox, form: Form) -> Answer:
     mode = sandbox.switches.refused_install
     if mode == "none":
         return html.page("Not connected", "<p>You may close this page.</p>")
-    code = "access_denied" if mode == "access_denied" else f"user_{secrets.token_hex(2)}"
+    code = "access_denied" if mode == "access_denied" else sandbox.portal.rng.choice(_REFUSED_CODES)
     return _back(form, {"error": code, "error_description": "The user did not connect the app"})
 
 

@@ -1,4 +1,4 @@
-"""Invented people with the mess of a real list: formats, shared phones, missing and several e-mails, the same person twice.
+"""Invented people with the mess of a real list: formats, shared phones, missing e-mails, people twice.
 
 Everything follows from the seed. Addresses are below `example.com`, `.org` and `.net`, which nobody owns.
 """
@@ -34,10 +34,12 @@ _PLACES = (
         "United States",
         "1",
         _words(
-            "James Mary Robert Patricia Jennifer Michael Linda David Elizabeth William Barbara Aisha DeShawn Mei Luis Carmen Tyler Brooke Noah Zoe"
+            "James Mary Robert Patricia Jennifer Michael Linda David Elizabeth William Barbara "
+            "Aisha DeShawn Mei Luis Carmen Tyler Brooke"
         ),
         _words(
-            "Smith Johnson Williams Brown Garcia Miller Davis Rodriguez Martinez O'Brien Nguyen Lee Walker Hall Young King Wright Scott Torres Hill"
+            "Smith Johnson Williams Brown Garcia Miller Davis Rodriguez Martinez O'Brien Nguyen "
+            "Lee Walker Hall Young King Wright Torres"
         ),
         ("New York", "Chicago", "Austin", "San Francisco", "Portland", "Denver"),
         ("212", "312", "415", "503", "512", "617", "646", "702", "718", "808", "917", "971"),
@@ -58,7 +60,7 @@ _PLACES = (
         "44",
         _words("Oliver Amelia George Isla Harry Ava Jack Emily Charlie Sophia Siân Niamh Callum Imogen Priya Hamza"),
         _words(
-            "Taylor Evans Thomas Roberts Hughes Wood Clarke Patel Green Edwards Campbell MacDonald Okafor Ahmed Walsh Bennett"
+            "Taylor Evans Thomas Roberts Hughes Wood Clarke Patel Green Edwards Campbell MacDonald Okafor Ahmed Walsh"
         ),
         ("London", "Leeds", "Bristol", "Glasgow", "Cardiff"),
         ("7400", "7500", "7700", "7800", "7911"),
@@ -70,7 +72,8 @@ _PLACES = (
         "33",
         _words("Ana Élodie François Chloé Jérôme Zoé Benoît Amélie Hugo Léa Noémie Théo Mathilde Loïc Anaïs Rémi"),
         _words(
-            "Martin Bernard Dubois Lefèvre Moreau Laurent Garnier Faure Lambert Fontaine Besson Chevalier Roux Blanchard Meunier Guérin"
+            "Martin Bernard Dubois Lefèvre Moreau Laurent Garnier Faure Lambert Fontaine Besson "
+            "Chevalier Roux Blanchard Guérin"
         ),
         ("Lyon", "Paris", "Nantes", "Lille", "Marseille"),
         ("61", "62", "63", "64", "66", "67", "78"),
@@ -84,7 +87,7 @@ _PLACES = (
             "Jürgen Anna Lukas Sören Käthe Björn Leonie Maximilian Greta Jörg Mia Felix Annika Matthias Hannah Emre"
         ),
         _words(
-            "Müller Schmidt Schneider Weiß Köhler Krüger Vogel Schäfer Groß Böhm Yilmaz Hoffmann Lehmann Brandt Jäger Winkler"
+            "Müller Schmidt Schneider Weiß Köhler Krüger Vogel Schäfer Groß Böhm Yilmaz Hoffmann Lehmann Brandt Jäger"
         ),
         ("Berlin", "Hamburg", "München", "Köln", "Leipzig"),
         ("151", "160", "170", "171", "175", "176"),
@@ -154,7 +157,8 @@ _PLACES = (
 )
 _WEIGHTED = _PLACES[:1] * 5 + _PLACES[1:2] * 3 + _PLACES[2:4] * 2 + _PLACES[4:]
 _COMPANIES = _words(
-    "Northwind Acme Globex Initech Umbrella Hooli Contoso Fabrikam Vandelay Soylent Tyrell Wonka Stark Wayne Cyberdyne Gringotts"
+    "Northwind Acme Globex Initech Umbrella Hooli Contoso Fabrikam Vandelay Soylent "
+    "Tyrell Wonka Stark Wayne Gekko Oscorp"
 )
 _SUFFIXES = ("Ltd", "GmbH", "Inc", "SARL", "Group", "& Sons", "Labs", "Studio", "Coffee", "Cycling")
 _JOBS = (

@@ -99,7 +99,7 @@ class Portal:
         self._unique_names = [name for name, each in self.properties.items() if each.unique]
 
     def seed(self, count: int) -> None:
-        """Add many invented contacts: made over the last three years in an empty portal, else just now, as by an import."""
+        """Add many invented contacts: over the last three years in an empty portal, else just now, as by an import."""
         now = self.now_ms()
         span = 0 if self.records else 3 * 365 * DAY_MS
         first = (self.live[-1] if self.live else _FIRST_ID) + 1

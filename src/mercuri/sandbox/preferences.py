@@ -28,7 +28,7 @@ class Status:
 
 
 class Preferences:
-    """`communication-preferences/{version}`. `privacy` is the portal's data-privacy setting: legal fields are then required."""
+    """`communication-preferences/{version}`. `privacy` (data-privacy setting) makes legal fields required."""
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal

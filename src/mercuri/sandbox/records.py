@@ -35,7 +35,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to a record: `kind` is HubSpot's word for it (creation, deletion, propertyChange, merge, ...)."""
+    """Something happened to a record: `kind` is HubSpot's word for it (creation, merge, ...)."""
 
     kind: str
     record_id: int
@@ -47,7 +47,7 @@ class Event:
 
 
 class Record:
-    """A contact. `values` holds filled properties only and is replaced, never changed, by a write: a reader may keep it."""
+    """A contact. `values` holds filled properties only; a write replaces it, so that a reader may keep it."""
 
     __slots__ = ("archived_ms", "created_by", "created_ms", "history", "id", "modified_ms", "text_id", "values")
 

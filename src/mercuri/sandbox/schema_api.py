@@ -79,7 +79,7 @@ class Schema:
         return prop
 
     def change(self, name: str, body: Mapping[str, Any]) -> Property:
-        """Other label, description, group or options; options replace the whole list. Unique or not is fixed at creation."""
+        """Other label, description, group or options, which replace the whole list. Uniqueness is fixed at creation."""
         prop = self._one(name)
         if prop.defined_by_hubspot and set(body) - {"options"}:
             raise Refusal(

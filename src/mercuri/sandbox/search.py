@@ -18,7 +18,8 @@ MOST_PER_PAGE = 200
 MOST_GROUPS, MOST_PER_GROUP, MOST_FILTERS = 5, 6, 18
 MOST_CHARACTERS = 3_000
 _QUERIED = (
-    "firstname", "lastname", "email", "phone", "hs_additional_emails", "fax", "mobilephone", "company", "hs_marketable_until_renewal",
+    "firstname", "lastname", "email", "phone", "hs_additional_emails", "fax", "mobilephone", "company",
+    "hs_marketable_until_renewal",
 )  # fmt: skip
 _REMEMBERED = 16
 
@@ -122,7 +123,8 @@ class Search:
         filled = [each for each in ids if keys[each] is not None]
         empty = [each for each in ids if keys[each] is None]
         if kind == "datetime" and self._portal.switches.search_disorder:
-            # Captured: results up to an hour out of the order asked for (estuary/connectors#5180). Times only, and the same on every page.
+            # Results come up to an hour out of the order asked for (estuary/connectors#5180): times only, and the
+            # same on every page.
             keys = {each: keys[each] + _stray(each) for each in filled}
         return sorted(filled, key=lambda each: (keys[each], each), reverse=descending) + empty
 

@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: a small HTTP/1.1 server on asyncio, since it must be fast and able to cut a connection on demand."""
+"""The sandbox over HTTP: a small HTTP/1.1 server on asyncio, fast, and able to cut a connection on demand."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def _system(name: str, label: str, kind: str = "string", field_type: str = "text
 _SYSTEM = (
     _system("createdate", "Create Date", "datetime", "date"),
     _system("lastmodifieddate", "Last Modified Date", "datetime", "date"),
-    # On contacts this one exists and stays empty: the property to filter by is `lastmodifieddate` (amp-labs/connectors#39).
+    # On contacts this one exists and stays empty: `lastmodifieddate` is the one to filter by (amp-labs/connectors#39).
     _system("hs_lastmodifieddate", "Object last modified date/time", "datetime", "date"),
     _system("hs_object_id", "Record ID", "number", "number"),
     _system("hs_object_source", "Record creation source"),

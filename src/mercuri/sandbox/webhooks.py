@@ -21,7 +21,8 @@ MOST_EVENTS = 100
 _ANSWER_WITHIN_S = 5.0
 _MOST_RETRIES = 10
 _DECODED = {
-    "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$", "%27": "'", "%28": "(", "%29": ")", "%2A": "*", "%2C": ",", "%3B": ";",
+    "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$", "%27": "'", "%28": "(", "%29": ")",
+    "%2A": "*", "%2C": ",", "%3B": ";",
 }  # fmt: skip
 
 
@@ -64,7 +65,7 @@ class Webhooks:
             self._worker.start()
 
     def take(self) -> list[list[dict[str, Any]]]:
-        """The calls that are due, and forget them: batches of up to 100, out of order and some events twice by the switch."""
+        """The calls that are due, and forget them: batches of up to 100, by the switch out of order and some twice."""
         with self._lock:
             events, self._queue = self._queue, []
         if self._portal.switches.webhook_disorder:
