@@ -39,9 +39,8 @@ def create_app(services: Services) -> FastAPI:
         Middleware(GZipMiddleware, minimum_size=1000),
         Middleware(BodyLimit, most_bytes=_BODY, more={"/contacts/import": LARGEST_BYTES + _BODY}),
     ]
-    app = FastAPI(
-        title="Mercuri", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, middleware=middleware
-    )
+    # The API's description is a route of the API, behind a login as everything else.
+    app = FastAPI(title="Mercuri", openapi_url=None, docs_url=None, redoc_url=None, middleware=middleware)
     app.state.services = services
     app.state.metrics = registry
     app.state.renderer = Renderer(services.app.now, _navigation, auth.csrf_of)

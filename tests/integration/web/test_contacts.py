@@ -1,0 +1,217 @@
+"""The list of contacts: what is found, in which order, page by page; the banner; the files in and out."""
+
+from __future__ import annotations
+
+from tests.support.html import Element, parse
+from tests.support.web import OWNER, Browser, Site
+
+from mercuri.engine import edit
+from mercuri.store import schema
+
+
+def names(page: Element) -> list[str]:
+    return [row.one("th").text for row in page.every("tr") if "data-row" in row.attributes]
+
+
+def many(site: Site, count: int) -> None:
+    lines = ["first name,last name,email\r\n", *(f"Bo,Lind {n:04},bo{n}@example.org\r\n" for n in range(count))]
+    edit.import_csv(site.services.app, site.services.default_workspace, lines, None, OWNER)
+
+
+def test_a_contact_shows_name_phone_email_status_and_when_it_changed(site: Site) -> None:
+    site.a_contact(phone="+44 7911 123456", email="ana@example.org")
+    site.clock.advance(3 * 3600)
+
+    row = site.browser("viewer").page("/contacts").one("tr", data_row="")
+
+    assert row.text == "Ana Duarte +44 7911 123456 ana@example.org Not Subscribed not linked 3 h"
+    assert row.one("a", class_="row-link").attributes["href"] == "/contacts/1"
+
+
+def test_contacts_are_found_by_what_is_typed_and_the_address_keeps_it(site: Site) -> None:
+    site.a_contact()
+    site.a_contact(first_name="Bo", last_name="Lind", phone="(415) 555-2671")
+    browser = site.browser("viewer")
+
+    by_digits = browser.part("/contacts?q=5552671&status=&sort=name", "list")
+    nobody = browser.part("/contacts?q=zzz", "list")
+
+    assert names(parse(by_digits.text)) == ["Bo Lind"]
+    assert by_digits.headers["HX-Replace-Url"] == "/contacts?q=5552671"
+    assert "No contact matches" in parse(nobody.text).text
+    assert browser.page("/contacts?q=ana").one("input", id="q").attributes["value"] == "ana"
+
+
+def test_what_is_typed_is_shown_as_text_and_never_as_markup(site: Site) -> None:
+    site.a_contact(first_name="<b>Ana</b>", last_name='"><script>alert(1)</script>')
+    browser = site.browser("viewer")
+
+    page = browser.page('/contacts?q="><script>x</script>')
+    shown = browser.page("/contacts")
+
+    assert all(script.attributes.get("src") for script in page.every("script"))
+    assert page.one("input", id="q").attributes["value"] == '"><script>x</script>'
+    assert names(shown) == ['<b>Ana</b> "><script>alert(1)</script>']
+
+
+def test_filters_are_chips_that_can_be_taken_away_one_by_one(site: Site) -> None:
+    site.a_contact(phone="+44 7911 123456")
+    site.a_contact(first_name="Bo", phone="", email="bo@example.org")
+    browser = site.browser("viewer")
+
+    page = browser.page("/contacts?reach=phone&status=not_subscribed&q=d")
+
+    chips = {chip.text: chip.one("a").attributes["href"] for chip in page.every(class_="filter")}
+    assert names(page) == ["Ana Duarte"]
+    assert chips == {
+        "Has a phone": "/contacts?q=d&status=not_subscribed",
+        "Not Subscribed": "/contacts?q=d&reach=phone",
+    }
+    assert page.one("select", name="reach").every("option", selected="")[0].text == "Has a phone"
+
+
+def test_a_filter_that_nobody_offers_filters_nothing(site: Site) -> None:
+    site.a_contact()
+
+    page = site.browser("viewer").page("/contacts?status=nonsense&sort=DROP&shown=x&portal=none%00")
+
+    assert page.has("div", id="list")
+
+
+def test_a_second_press_on_a_column_turns_the_order_round(site: Site) -> None:
+    site.a_contact(first_name="Ana", last_name="Abel")
+    site.a_contact(first_name="Zoe", last_name="Zorn")
+    browser = site.browser("viewer")
+
+    page = browser.page("/contacts")
+    heading = page.one("th", aria_sort="ascending")
+    turned = browser.page(heading.one("a").attributes["href"])
+
+    assert heading.text == "Name"
+    assert names(turned) == ["Zoe Zorn", "Ana Abel"]
+    assert turned.one("th", aria_sort="descending").text == "Name"
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(site: Site) -> None:
+    many(site, 130)
+    browser = site.browser("viewer")
+
+    page = browser.page("/contacts")
+    seen = names(page)
+    while page.has("a", data_more=""):
+        more = page.one("a", data_more="")
+        page = parse(browser.part(more.attributes["hx-get"], "").text)
+        seen += names(page)
+
+    assert seen == [f"Bo Lind {n:04}" for n in range(130)]
+
+
+def test_the_next_page_works_as_a_plain_link_too(site: Site) -> None:
+    many(site, 60)
+    browser = site.browser("viewer")
+
+    following = browser.page(browser.page("/contacts").one("a", data_more="").attributes["href"])
+
+    assert names(following)[0] == "Bo Lind 0050"
+    assert following.one("p", class_="pager").one("a").attributes["href"] == "/contacts"
+
+
+def test_a_cursor_that_makes_no_sense_is_refused_with_a_sentence(site: Site) -> None:
+    answer = site.browser("viewer").get("/contacts?cursor=nonsense")
+
+    assert answer.status_code == 422
+    assert parse(answer.text).has("main")
+
+
+def test_an_empty_list_says_what_to_do_as_the_role_allows(site: Site) -> None:
+    owner = site.browser("owner").page("/contacts").one("div", class_="empty")
+    viewer = site.browser("viewer").page("/contacts").one("div", class_="empty")
+
+    assert [link.text for link in owner.every("a")] == ["Connect HubSpot", "Import", "New contact"]
+    assert viewer.every("a") == []
+
+
+def duplicates(site: Site, groups: int, contacts: int) -> None:
+    with site.services.app.db.write(site.services.default_workspace) as tx:
+        tx.execute(schema.dup_total.delete())
+        row = {"workspace_id": tx.workspace, "groups": groups, "contacts": contacts}
+        tx.execute(schema.dup_total.insert().values(row))
+
+
+def test_the_banner_counts_duplicates_and_leads_to_them(site: Site) -> None:
+    duplicates(site, 1204, 2611)
+
+    banner = site.browser("viewer").page("/contacts").one("div", id="duplicates-banner")
+
+    assert "Duplicate Contacts. 1,204 groups (2,611 contacts) share a phone number or e-mail." in banner.text
+    assert banner.one("a").attributes["href"] == "/duplicates"
+
+
+def test_the_banner_hides_at_none_and_when_dismissed_until_the_next_login(site: Site) -> None:
+    browser = site.browser("viewer")
+    assert browser.page("/contacts").one("div", id="duplicates-banner").text == ""
+
+    duplicates(site, 2, 4)
+    banner = browser.page("/contacts").one("div", id="duplicates-banner")
+    browser.submit(banner.one("form"))
+
+    assert browser.page("/contacts").one("div", id="duplicates-banner").text == ""
+    assert "2 groups" in site.browser("viewer").page("/contacts").one("div", id="duplicates-banner").text
+
+
+def test_an_export_holds_what_the_filters_show_and_no_formula(site: Site) -> None:
+    site.a_contact(last_name="=1+1", email="ana@example.org")
+    site.a_contact(first_name="Bo", email="bo@example.net")
+
+    answer = site.browser("viewer").get("/contacts/export.csv?q=example.org")
+
+    header, *rows = answer.text.splitlines()
+    assert answer.headers["content-disposition"] == 'attachment; filename="contacts-2026-03-09.csv"'
+    assert header.startswith("id,first_name,last_name,phone,email")
+    assert len(rows) == 1
+    assert rows[0].startswith("1,Ana,'=1+1,,ana@example.org")
+
+
+def upload(browser: Browser, content: bytes) -> Element:
+    form = browser.page("/contacts/import").one("form", enctype="multipart/form-data")
+    answer = browser.post(form.attributes["action"], data=form.fields(), files={"file": ("people.csv", content)})
+    return parse(answer.text)
+
+
+def test_an_import_shows_what_it_would_do_before_it_does_it(site: Site) -> None:
+    site.a_contact(email="ana@example.org")
+    file = "Vorname;E-Mail;Shoe size\r\nÄnne;aenne@example.org;39\r\nAna;ana@example.org;40\r\n;;\r\nBo;no mail;1;2\r\n"
+    browser = site.browser("manager")
+
+    plan = upload(browser, file.encode("cp1252"))
+    before = browser.page("/contacts").one("div", id="list").one("p", role="status").text
+    form = next(form for form in plan.every("form") if form.has("button", value="import"))
+    done = browser.submit(form, act="import", **{"column.Shoe size": "custom.shoe_size"})
+
+    assert plan.one("svg", class_="bar").attributes["aria-label"].startswith("Rows of the file: 1 new, 0 updated")
+    assert "Line 5: 4 cells, but the header names 3 columns" in plan.text
+    assert before == "1 contact"
+    assert "3 rows: 1 new 1 updated 0 unchanged 1 left out" in parse(done.text).text
+    assert names(browser.page("/contacts?q=änne")) == ["Änne"]
+
+
+def test_an_import_can_be_looked_at_again_with_other_columns_and_happens_once(site: Site) -> None:
+    browser = site.browser("manager")
+    plan = upload(browser, b"who,mail\nAna,ana@example.org\n")
+    form = next(form for form in plan.every("form") if "/contacts/import/" in form.attributes["action"])
+
+    checked = parse(browser.submit(form, act="check", **{"column.who": "first_name"}).text)
+    again = next(form for form in checked.every("form") if form.has("button", value="import"))
+    first = browser.submit(again, act="import")
+    second = browser.submit(again, act="import")
+
+    assert "1 new" in checked.text
+    assert (first.status_code, second.status_code) == (200, 404)
+    assert names(browser.page("/contacts")) == ["Ana"]
+
+
+def test_a_file_that_is_no_table_is_refused_with_the_reason(site: Site) -> None:
+    browser = site.browser("manager")
+
+    assert "has no header line" in upload(browser, b"").one(role="alert").text
+    assert "Two columns are named 'a'" in upload(browser, b"a,a\n1,2\n").one(role="alert").text
