@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,12 @@ _SQLITE_PRAGMAS = (
 class Tx:
     """One transaction of one workspace, valid inside the `with` that made it, and in that thread."""
 
-    def __init__(self, conn: Connection, workspace: WorkspaceId) -> None:
+    def __init__(self, conn: Connection, workspace: WorkspaceId, keyed_hash: Callable[[str], str]) -> None:
         self.conn = conn
         self.workspace = workspace
         self.is_sqlite = conn.dialect.name == "sqlite"
+        #: The hash of a text under the installation's key: what is kept of an address once its person is erased.
+        self.keyed_hash = keyed_hash
 
     def execute(self, statement: sa.Executable | str, params: Any = None) -> CursorResult[*tuple[Any, ...]]:
         """Run a statement, or SQL text with `:name` parameters; a sequence of parameter sets runs it for each."""
@@ -97,6 +99,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writer = threading.Lock()
+        self._keyed_hash: Callable[[str], str] = _no_key
 
     @classmethod
     def open(cls, url: str, *, upgrade: bool = True) -> Database:
@@ -117,6 +120,10 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether this is SQLite; otherwise it is PostgreSQL."""
         return self._engine.dialect.name == "sqlite"
+
+    def use_key(self, keyed_hash: Callable[[str], str]) -> None:
+        """Give transactions the installation's keyed hash (`Vault.keyed_hash`)."""
+        self._keyed_hash = keyed_hash
 
     @contextmanager
     def write(self, workspace: WorkspaceId) -> Iterator[Tx]:
@@ -146,7 +153,7 @@ class Database:
             with self._engine.connect() as conn:
                 conn = conn.execution_options(**{_WRITE: write})
                 with conn.begin():
-                    yield Tx(conn, workspace)
+                    yield Tx(conn, workspace, self._keyed_hash)
         except DBAPIError as error:
             raise in_plain_words(error.orig, error) from error
         except (sqlite3.Error, *postgresql.ERRORS) as error:
@@ -196,6 +203,10 @@ class Database:
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._engine.dispose()
+
+
+def _no_key(text: str) -> str:
+    raise AssertionError("the database was opened without the installation's key")
 
 
 def _copy(source: sqlite3.Connection, file: Path) -> None:

@@ -32,9 +32,10 @@ MOST = 1_000
 _Row = tuple[Any, ContactId]
 _ALIVE = "contact.workspace_id = :ws AND contact.deleted_at IS NULL AND contact.merged_into IS NULL"
 _LIVE_LINK = "FROM link WHERE link.workspace_id = :ws AND link.state IN ('live', 'asleep', 'blocked')"
-_FAILURE = "FROM failure WHERE failure.workspace_id = :ws AND failure.contact_id"
-_OWN_LINK = f"EXISTS (SELECT 1 {_LIVE_LINK} AND link.contact_id = contact.id AND link"
-_IS_FAILING = f"(EXISTS (SELECT 1 {_FAILURE} = contact.id) OR {_OWN_LINK}.state = 'blocked'))"
+_FAILING = (
+    "SELECT failure.contact_id AS id FROM failure WHERE failure.workspace_id = :ws AND failure.contact_id IS NOT NULL"
+    " UNION ALL SELECT link.contact_id AS id FROM link WHERE link.workspace_id = :ws AND link.state = 'blocked'"
+)
 #: Sort order -> column, and the index that has it.
 _ORDERS = {
     "name": ("name_key", "contact_name"),
@@ -163,15 +164,14 @@ def _duplicate(is_duplicate: bool) -> _Filter:
 
 
 def _health(health: str) -> _Filter:
-    linked = f"{_OWN_LINK}.state = 'live' AND link.excluded"
+    linked = f"EXISTS (SELECT 1 {_LIVE_LINK} AND link.contact_id = contact.id AND link.state = 'live' AND link.excluded"
     if health == "in_sync":
-        return _Filter(f"{linked} = '') AND NOT {_IS_FAILING}")
+        return _Filter(f"{linked} = '') AND contact.id NOT IN ({_FAILING})")
     if health == "excluded":
         kept_out = "SELECT link.contact_id AS id FROM link WHERE link.workspace_id = :ws AND link.excluded <> ''"
         return _Filter(f"{linked} <> '')", kept_out)
     if health == "failing":
-        blocked = "SELECT link.contact_id AS id FROM link WHERE link.workspace_id = :ws AND link.state = 'blocked'"
-        return _Filter(_IS_FAILING, f"SELECT failure.contact_id AS id {_FAILURE} IS NOT NULL UNION ALL {blocked}")
+        return _Filter(f"contact.id IN ({_FAILING})", _FAILING)
     raise UserError(f"The health is in_sync, excluded or failing, not {health!r}.")
 
 
@@ -196,20 +196,13 @@ def _smallest(tx: Tx, filters: Sequence[_Filter], params: dict[str, Any]) -> str
     return best
 
 
-def _matching(tx: Tx, among: str, filters: Sequence[_Filter], *, is_part: bool = False) -> str:
-    """SQL from FROM on: the live contacts of a set that all filters hold for, each once.
-
-    `is_part` says that the set may lack some that the filters hold for.
-    """
-    conditions = [_ALIVE, *(f"({item.judge})" for item in filters)]
+def _matching(tx: Tx, among: str, filters: Sequence[_Filter]) -> str:
+    """SQL from FROM on: the live contacts of a set that all filters hold for, each once."""
+    few = "FROM contact WHERE 1 = 1"  # PostgreSQL's planner finds the set by itself
     if tx.is_sqlite:
         # CROSS JOIN keeps the order of the tables; the planner would rather read an index of all contacts.
         few = f"FROM (SELECT DISTINCT id FROM ({among})) AS few CROSS JOIN contact WHERE contact.id = few.id"
-    elif is_part:
-        few = f"FROM contact WHERE contact.id IN (SELECT id FROM ({among}) AS a)"
-    else:
-        few = "FROM contact WHERE 1 = 1"  # PostgreSQL's planner finds the set by itself
-    return " AND ".join([few, *conditions])
+    return " AND ".join([few, _ALIVE, *(f"({item.judge})" for item in filters)])
 
 
 def _judge(
@@ -234,33 +227,46 @@ def _judge(
 
 def _walk(tx: Tx, reach: _Reach, filters: Sequence[_Filter], params: dict[str, Any]) -> list[_Row]:
     known = dict(params)
-    among = next((item.among for item in reversed(filters) if item.among is not None), None)
+    named = _named(filters)
     index = f"INDEXED BY {_ORDERS[reach.sort.removeprefix('-')][1]}" if tx.is_sqlite else ""
-    judged = " AND ".join(["1 = 1", *(f"({item.judge})" for item in filters)])
     source = " AND ".join(
         [f"FROM contact {index} WHERE {_ALIVE}", *reach.conditions(f"contact.{reach.column}", "contact.id", known)]
     )
-    patience = "" if among is None else f"LIMIT {PATIENCE}"
-    walked = (
-        f"SELECT contact.{reach.column} AS k, contact.id AS id, ({judged}) AS hit {source} {reach.order} {patience}"
-    )
+    patience = "" if named is None else f"LIMIT {PATIENCE}"
+    columns = f"contact.{reach.column} AS k, contact.id AS id, ({_all_hold(filters)}) AS hit"
+    walked = f"SELECT {columns} {source} {reach.order} {patience}"
     found = tx.execute(f"SELECT k, id FROM ({walked}) AS walked WHERE hit LIMIT {reach.limit}", known)
     rows = [(key, id_) for key, id_ in found]
-    if among is None or len(rows) == reach.limit:
+    if named is None or named.among is None or len(rows) == reach.limit:
         return rows
-    return _judge(tx, among, reach, filters, params)[0]
+    return _judge(tx, named.among, reach, filters, params)[0]
+
+
+def _named(filters: Sequence[_Filter]) -> _Filter | None:
+    """The last filter that can name its set: the search, where there is one."""
+    return next((item for item in reversed(filters) if item.among is not None), None)
+
+
+def _all_hold(filters: Sequence[_Filter]) -> str:
+    return " AND ".join(["1 = 1", *(f"({item.judge})" for item in filters)])
 
 
 def _bounded_size(tx: Tx, filters: Sequence[_Filter], params: dict[str, Any]) -> tuple[int, bool]:
-    """How many match: counted up to a limit, else a lower bound."""
-    everyone = f"SELECT contact.id FROM contact WHERE {_ALIVE}"
-    among = next((item.among for item in reversed(filters) if item.among is not None), everyone)
+    """How many match: counted up to a limit, else a lower bound from the first of a large set."""
+    everyone = _Filter("1 = 1", f"SELECT contact.id FROM contact WHERE {_ALIVE}", is_exact=True)
+    named = _named(filters) or everyone
     if all(item.is_exact for item in filters) and len(filters) < 2:
         most = COUNTED if tx.is_sqlite else COUNTED_ON_POSTGRESQL
-        size = tx.execute(f"SELECT count(*) FROM ({among} LIMIT {most + 1}) AS a", params).scalar_one()
+        size = tx.execute(f"SELECT count(*) FROM ({named.among} LIMIT {most + 1}) AS a", params).scalar_one()
         return min(size, most), size <= most
-    part = f"SELECT * FROM ({among}) AS part LIMIT {SMALL + 1}"
-    size = tx.execute(f"SELECT count(*) {_matching(tx, part, filters, is_part=True)}", params).scalar_one()
+    if tx.is_sqlite:
+        part = _matching(tx, f"SELECT * FROM ({named.among}) LIMIT {SMALL + 1}", filters)
+    else:
+        first = (
+            f"SELECT ({_all_hold(filters)}) AS hit FROM contact WHERE {_ALIVE} AND ({named.judge}) LIMIT {SMALL + 1}"
+        )
+        part = f"FROM ({first}) AS part WHERE hit"
+    size = tx.execute(f"SELECT count(*) {part}", params).scalar_one()
     return min(size, SMALL), False
 
 

@@ -449,11 +449,11 @@ consent_event = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("event_key", Text, nullable=False),  # what makes a repeated event the same
+    Column("event_key", Text, nullable=False),  # what makes a repeated event of an address the same
     Column("channel", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("register", Text, nullable=False),  # person | crm | staff
-    Column("state", Text, nullable=False),  # in | out | pause
+    Column("state", Text, nullable=False),  # in | out | pause | resume
     Column("purpose", Text, nullable=False, server_default="all"),
     Column("kind", Text, nullable=False),
     Column("source", Text, nullable=False, server_default=""),  # crm: portal/record/property
@@ -461,14 +461,7 @@ consent_event = Table(
     Column("proof", Text, nullable=False, server_default="{}"),
     Column("occurred_at", BigInteger, nullable=False),
     Column("observed_at", BigInteger, nullable=False),
-    UniqueConstraint("workspace_id", "event_key"),
-)
-Index(
-    "consent_event_address",
-    consent_event.c.workspace_id,
-    consent_event.c.channel,
-    consent_event.c.address,
-    consent_event.c.id,
+    UniqueConstraint("workspace_id", "channel", "address", "event_key"),
 )
 
 consent_state = Table(
@@ -481,9 +474,7 @@ consent_state = Table(
     Column("state", Text, nullable=False),  # subscribed | unsubscribed | never
     Column("reason", Text, nullable=False),
     Column("paused", Boolean, nullable=False, server_default=text("false")),  # a person has to decide first
-    Column(
-        "flips", Text, nullable=False, server_default="{}"
-    ),  # corrections sent to HubSpot, per portal/record/property
+    Column("told", Text, nullable=False, server_default="[]"),  # what was written of it to HubSpot, by property
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace_id", "channel", "address"),
 )
