@@ -70,3 +70,6 @@ class App:
     now: Callable[[], datetime]
     wake: Callable[[], None] = lambda: None
     portals: Registry = field(default_factory=Registry)
+
+    def __post_init__(self) -> None:
+        self.db.use_key(self.vault.keyed_hash)

@@ -12,6 +12,10 @@ from mercuri.store import links
 from mercuri.store.database import Tx
 from mercuri.store.links import NOBODY, Link
 
+DELETED_HERE = "It was deleted here. Restore the contact to sync it again."
+ERASED_HERE = "This person asked to be forgotten."
+MERGED_HERE = "Its contact was merged into another one here."
+
 _KEPT = (LinkState.LIVE, LinkState.BLOCKED, LinkState.ASLEEP)
 _AWAKE = (LinkState.LIVE, LinkState.BLOCKED)
 

@@ -15,18 +15,13 @@ from mercuri.engine.consent import Observed
 from mercuri.engine.fields import addresses
 from mercuri.engine.matching import Newcomer
 from mercuri.engine.reconcile import Ledger, first_bases, first_fields, reconcile, tell
+from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.store import contacts, links
 from mercuri.store.changes import WHOLE, Change
 from mercuri.store.contacts import Held, NewContact
 from mercuri.store.database import Tx
 from mercuri.store.links import NOBODY, Link
-
-#: Properties that tell about the record itself and change with every write: not part of the shadow.
-_NOT_KEPT = frozenset({"hs_object_id", "lastmodifieddate", "createdate"})
-DELETED_HERE = "It was deleted here. Restore the contact to sync it again."
-ERASED_HERE = "This person asked to be forgotten."
-MERGED_HERE = "Its contact was merged into another one here."
 
 
 def take_page(work: Work, records: Sequence[Record], place: Callable[[Tx], None], *, bulk: bool = False) -> None:
@@ -121,10 +116,10 @@ class _Page:
             self.seen.append(record.id)
             return "excluded" if link.excluded else None
         if held.merged_into is not None or link.state is LinkState.MERGED:
-            return self._exclude(link, MERGED_HERE)
+            return self._exclude(link, follow.MERGED_HERE)
         if held.deleted_at is not None:
-            return self._exclude(link, DELETED_HERE)
-        shadow = _shadow(record)
+            return self._exclude(link, follow.DELETED_HERE)
+        shadow = kept(record.properties)
         same = shadow == link.shadow and link.state is LinkState.LIVE
         if same and record.id not in self.look.times:
             self.seen.append(record.id)
@@ -155,7 +150,7 @@ class _Page:
     # Records without one
 
     def _store_fresh(self, records: Sequence[Record], known: Mapping[RecordId, Link]) -> None:
-        newcomers = self._newcomers({record.id: _shadow(record) for record in records})
+        newcomers = self._newcomers({record.id: kept(record.properties) for record in records})
         erased = matching.erased(self.tx, self.work, newcomers)
         matched = matching.match_page(self.tx, self.work, [n for n in newcomers if n.record_id not in erased])
         if self.work.preview:
@@ -185,16 +180,18 @@ class _Page:
         ]
 
     def _keep_out(self, erased: Collection[RecordId], buried: Mapping[RecordId, ContactId]) -> None:
-        rows = [follow.nobodys(self.records[record], self.at, self.work, ERASED_HERE) for record in sorted(erased)]
+        rows = [
+            follow.nobodys(self.records[record], self.at, self.work, follow.ERASED_HERE) for record in sorted(erased)
+        ]
         for record, contact in sorted(buried.items()):
-            row = follow.nobodys(self.records[record], self.at, self.work, DELETED_HERE)
+            row = follow.nobodys(self.records[record], self.at, self.work, follow.DELETED_HERE)
             rows.append(replace(row, contact_id=contact, state=LinkState.ASLEEP, archived_at=self.at))
         links.insert_many(self.tx, self.work.portal_id, rows)
         self.work.count("excluded", len(rows))
 
     def _put_aside(self, aside: Collection[RecordId]) -> None:
         rows = [follow.nobodys(self.records[record], self.at, self.work) for record in sorted(aside)]
-        links.insert_many(self.tx, self.work.portal_id, [replace(row, shadow=_kept(row.shadow)) for row in rows])
+        links.insert_many(self.tx, self.work.portal_id, [replace(row, shadow=kept(row.shadow)) for row in rows])
 
     def _pair(
         self,
@@ -266,11 +263,3 @@ class _Page:
                     planned=True,
                 )
             )
-
-
-def _shadow(record: Record) -> dict[str, str]:
-    return _kept(record.properties)
-
-
-def _kept(properties: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in properties.items() if name not in _NOT_KEPT}

@@ -13,7 +13,7 @@ from mercuri.core.mapping import active_mapping, properties_to_ask, rules_for
 from mercuri.core.properties import Property
 from mercuri.core.retry import FailureClass, next_try
 from mercuri.core.settings import PortalSettings
-from mercuri.engine import increment, load
+from mercuri.engine import increment, load, parting, push, settle
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.fields import norm_for
 from mercuri.engine.portal import client_for, refresh_schema
@@ -112,7 +112,9 @@ def _execute(
     app: App, ws: WorkspaceId, found: Run, fence: int, owner: str, progress: Progress | None
 ) -> tuple[str, dict[str, Any]]:
     """Do the steps; the state in which the run is left, and what to say."""
-    calls = Calls(**{name: number for name, number in found.calls.items()})
+    calls = Calls()
+    for name, number in found.calls.items():
+        setattr(calls, name, number)
     try:
         work = _open(app, ws, found, fence, owner, calls, progress)
         _do(work)
@@ -276,16 +278,22 @@ _FULL: _Steps = (
     ("aside", "match", load.match_aside),
     ("increment", "observe", increment.read_changes),
     ("late", "match", load.match_aside),
+    ("erase", "write", parting.erase_pending),
+    ("push", "write", push.push_fields),
 )
 _INCREMENTAL: _Steps = (
     ("increment", "observe", increment.read_changes),
     ("aside", "match", load.match_aside),
+    ("erase", "write", parting.erase_pending),
+    ("push", "write", push.push_fields),
 )
 _STEPS = {"full": _FULL, "incremental": _INCREMENTAL}
 
 
 def _do(work: Work) -> None:
-    """The steps from the one that the checkpoint names."""
+    """The steps from the one that the checkpoint names, after a look at every write whose fate is not known."""
+    work.stage = "check"
+    settle.settle_intents(work)
     steps = _STEPS[work.run.kind]
     names = [name for name, _, _ in steps]
     at = work.checkpoint.get("step", names[0])

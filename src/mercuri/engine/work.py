@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from mercuri.core.contact import Origin, PortalId, WorkspaceId
+from mercuri.core.contact import Origin, PortalId, RecordId, WorkspaceId
 from mercuri.core.diff import Rule
 from mercuri.core.settings import MappingItem, PortalSettings
 from mercuri.engine.app import App
 from mercuri.hubspot.client import Client
-from mercuri.store import portals, runs
+from mercuri.store import links, portals, runs
 from mercuri.store.database import Tx
 from mercuri.store.portals import Portal
 from mercuri.store.runs import Run
@@ -131,6 +131,15 @@ class Work:
         """Change some values of how far the portal is read; others may have changed meanwhile, and stay."""
         now = portals.get(tx, self.portal_id).reading
         portals.save(tx, self.portal_id, reading={**now, **values})
+
+    def count_failing(self, tx: Tx, record: RecordId | None) -> None:
+        """Count a record that could not be written; one that was counted as unchanged in this run is counted anew."""
+        link = links.of_records(tx, self.portal_id, [record]).get(record) if record else None
+        if link is not None and link.run == self.run.id and self.counts["unchanged"]:
+            self.counts["unchanged"] -= 1
+            self.counts["failing"] += 1
+        else:
+            self.count("failing")
 
     def count(self, outcome: str, number: int = 1) -> None:
         """Count records that were fetched, by what became of them."""

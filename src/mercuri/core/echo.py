@@ -1,0 +1,78 @@
+"""What became of a value that was written to HubSpot, as the property's history shows it.
+
+HubSpot has no compare-and-set: between our reading and our writing someone else may have written, and their value is
+then only in the history. Clocks are not compared; the order of the history is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mercuri.core.contact import PropertyVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Our write as HubSpot kept it (`stored`), and someone's value that it ran over, if there was one."""
+
+    stored: str
+    trampled: PropertyVersion | None = None
+
+
+def find_echo(
+    payload: str,
+    observed: str,
+    current: str,
+    history: Sequence[PropertyVersion],
+    norm: Callable[[str], str],
+    *,
+    answered: str | None = None,
+) -> Echo | None:
+    """Find our write of `payload`; None when there is no trace of it.
+
+    `observed` is what stood there just before, `current` what stands there now, `history` the versions, newest first,
+    perhaps cut short. `answered` is the value in HubSpot's own answer to the write, when that arrived: then the write
+    did happen, whatever the history says.
+
+    >>> mine, theirs, old = (PropertyVersion(value, None) for value in ("mine", "theirs", "old"))
+    >>> find_echo("mine", "old", "mine", (mine, theirs, old), str.strip).trampled.value
+    'theirs'
+    """
+    newer = _since(observed, history)
+    if not newer:
+        return _without_history(payload, current, norm, answered)
+    place = _ours(payload, newer, norm, answered)
+    if place is None:
+        return None
+    below = newer[place + 1] if place + 1 < len(newer) else None
+    ran_over = below if below is not None and norm(below.value) != norm(payload) else None
+    return Echo(newer[place].value, ran_over)
+
+
+def _since(observed: str, history: Sequence[PropertyVersion]) -> list[PropertyVersion]:
+    """The versions made after we looked: those above the one that we saw."""
+    newer: list[PropertyVersion] = []
+    for version in history:
+        if version.value == observed:
+            return newer
+        newer.append(version)
+    # What we saw was empty, which has no entry of its own, or lies too far back to be shown.
+    return newer if not observed else newer[:1]
+
+
+def _ours(
+    payload: str, newer: Sequence[PropertyVersion], norm: Callable[[str], str], answered: str | None
+) -> int | None:
+    for wanted in (payload, answered):
+        for place, version in enumerate(newer):
+            if wanted is not None and norm(version.value) == norm(wanted):
+                return place
+    # Rewritten beyond recognition, but it did happen: the oldest of the new versions is the likeliest.
+    return len(newer) - 1 if answered is not None else None
+
+
+def _without_history(payload: str, current: str, norm: Callable[[str], str], answered: str | None) -> Echo | None:
+    if norm(current) == norm(payload):
+        return Echo(current)
+    return None if answered is None else Echo(answered)

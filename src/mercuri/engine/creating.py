@@ -1,0 +1,223 @@
+"""Contacts that HubSpot does not have yet: found there by e-mail, or created once and never twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mercuri.core.contact import ContactId, LinkState, Record, RecordId
+from mercuri.core.mapping import fields_of, properties_of
+from mercuri.core.normalise import blank, normalise_email
+from mercuri.core.retry import FailureClass
+from mercuri.core.settings import OWN_ID_PROPERTY, MatchBy
+from mercuri.engine import failing
+from mercuri.engine.matching import own_value
+from mercuri.engine.reconcile import Ledger, reconcile
+from mercuri.engine.sending import contact_key, link_created
+from mercuri.engine.shadow import kept
+from mercuri.engine.work import Work
+from mercuri.errors import BadRequest, HubSpotError
+from mercuri.hubspot.client import Outcome, Write
+from mercuri.store import contacts, failures, links, outbox
+from mercuri.store.contact_rows import Held
+from mercuri.store.database import Tx
+from mercuri.store.links import Link
+from mercuri.store.outbox import Intent, Pending
+
+_TAKEN = "Another contact here is linked to the HubSpot record with this e-mail."
+_MERGE = "Merge the two contacts, or change the e-mail of one."
+_NOT_MATCHED = "HubSpot has a record with this e-mail, and matching is switched off."
+_NEEDS_SCOPE = "Without an e-mail it could be created twice, unless the app may add its own property in HubSpot."
+_GRANT = "Grant crm.schemas.contacts.write and connect again, or give the contact an e-mail."
+_EMPTY = "There is nothing in it that HubSpot could hold."
+_FILL = "Give it a name, an e-mail or a phone number."
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A contact to be created there; `email` is its normal form, "" without a usable one."""
+
+    held: Held
+    payload: Mapping[str, str]
+    email: str
+
+
+def create(work: Work, people: Sequence[Held], pending: Mapping[ContactId, Pending]) -> None:
+    """Create records for contacts without one, or link them with the record that has their e-mail."""
+    if not people:
+        return
+    candidates = [_candidate(work, held) for held in people]
+    emails = sorted({one.email for one in candidates if one.email})
+    there = work.client.read_many(emails, work.ask, id_property="email") if emails else {}
+    with work.step() as tx:
+        fresh = _adopt(tx, work, candidates, there, pending)
+        intents = outbox.announce(tx, work.portal_id, [_intent(work, one) for one in fresh], work.now)
+    if intents:
+        _send(work, intents, pending)
+
+
+def _candidate(work: Work, held: Held) -> _Candidate:
+    payload = {name: value for name, value in properties_of(held.fields, work.mapping).items() if not blank(value)}
+    email = normalise_email(payload.get("email", ""))
+    return _Candidate(held, payload, email if isinstance(email, str) else "")
+
+
+def _intent(work: Work, one: _Candidate) -> Intent:
+    return Intent(one.held.id, "create", one.payload, {}, None, work.run.id)
+
+
+def _adopt(
+    tx: Tx,
+    work: Work,
+    candidates: Sequence[_Candidate],
+    there: Mapping[str, Record],
+    pending: Mapping[ContactId, Pending],
+) -> list[_Candidate]:
+    """Link those whose record exists; refuse those that cannot be told apart; the rest are to be created."""
+    ledger, fresh = Ledger(work, work.now), []
+    claimed: set[str] = set()
+    for one in sorted(candidates, key=lambda c: c.held.id):
+        problem = _problem(tx, work, one, claimed)
+        record = there.get(one.email)
+        if problem:
+            _refuse(tx, work, one.held.id, *problem, pending)
+        elif record is not None:
+            adopt(tx, ledger, one.held, record, pending)
+        else:
+            fresh.append(one)
+        claimed.update([one.email] if one.email else [])
+    ledger.flush(tx)
+    return fresh
+
+
+def _problem(tx: Tx, work: Work, one: _Candidate, claimed: set[str]) -> tuple[FailureClass, str, str] | None:
+    if not one.payload:
+        return FailureClass.VALIDATION, _EMPTY, _FILL
+    if one.email and (one.email in claimed or _is_linked_elsewhere(tx, work, one)):
+        return FailureClass.DUPLICATE_KEY, _TAKEN, _MERGE
+    if not has_own_id(work) and not one.email:
+        return FailureClass.SCOPE, _NEEDS_SCOPE, _GRANT
+    return None
+
+
+def _is_linked_elsewhere(tx: Tx, work: Work, one: _Candidate) -> bool:
+    """Whether another contact with this e-mail holds its record, or will: the older one is created first."""
+    others = [c for c in contacts.holders(tx, "email", [one.email]).get(one.email, []) if c != one.held.id]
+    linked = links.of_contacts(tx, work.portal_id, others)
+    return any(other in linked and linked[other].shadow.get("email", "").casefold() == one.email for other in others)
+
+
+def has_own_id(work: Work) -> bool:
+    """Whether the portal has our own unique property, so that a create can be repeated safely."""
+    return bool(work.portal.account.get("own_id"))
+
+
+def adopt(
+    tx: Tx, ledger: Ledger, held: Held, record: Record, pending: Mapping[ContactId, Pending], *, by_key: bool = True
+) -> None:
+    """Link a contact with a record that exists, without a base: nothing is known to have changed."""
+    work = ledger.work
+    known = links.of_records(tx, work.portal_id, [record.id]).get(record.id)
+    owner = contacts.held(tx, [known.contact_id]).get(known.contact_id) if known else None
+    if known is not None and owner is not None and owner.deleted_at is None and owner.id != held.id:
+        _refuse(tx, work, held.id, FailureClass.DUPLICATE_KEY, _TAKEN, _MERGE, pending)
+        return
+    if by_key and work.settings.match_by is MatchBy.NONE:
+        _refuse(tx, work, held.id, FailureClass.DUPLICATE_KEY, _NOT_MATCHED, _MERGE, pending)
+        return
+    if known is not None:
+        links.remove(tx, work.portal_id, [record.id])
+    link = Link(
+        record.id, held.id, LinkState.LIVE, {}, kept(record.properties), record.updated_at, ledger.at, work.run.id
+    )
+    links.insert_many(tx, work.portal_id, [link])
+    ledger.links[link.record_id], changeset = reconcile(tx, ledger, link, held, fields_of(record, work.mapping))
+    if held.id in pending and not changeset.to_remote:
+        # Otherwise the note is needed: what the record has yet to get is sent with the next batch.
+        outbox.done(tx, [pending[held.id]])
+    failures.clear(tx, work.portal_id, [contact_key(held.id)])
+
+
+def _refuse(
+    tx: Tx, work: Work, contact: ContactId, kind: FailureClass, why: str, fix: str, pending: Mapping[ContactId, Pending]
+) -> None:
+    work.count_failing(tx, None)
+    failing.put(tx, work, contact_key(contact), kind, why, fix, contact=contact, pending=pending.get(contact))
+
+
+def _send(work: Work, intents: Sequence[Intent], pending: Mapping[ContactId, Pending]) -> None:
+    outcomes = _upsert(work, intents)
+    made = [str(outcome.record.id) for outcome in outcomes if outcome.record is not None]
+    clashing = [o.error.existing_id for o in outcomes if isinstance(o.error, BadRequest) and o.error.existing_id]
+    records = work.client.read_many([*made, *clashing], work.ask) if made or clashing else {}
+    with work.step() as tx:
+        ledger = Ledger(work, work.now)
+        held = contacts.held(tx, [intent.contact_id for intent in intents])
+        for intent, outcome in zip(intents, outcomes, strict=True):
+            _settle(tx, ledger, intent, outcome, held.get(intent.contact_id), records, pending)
+        ledger.flush(tx)
+
+
+def _upsert(work: Work, intents: Sequence[Intent]) -> list[Outcome]:
+    """By our own property where the portal has it, so that a repeated create makes no second record; else by e-mail."""
+    if has_own_id(work):
+        return work.client.upsert_many(
+            [Write(own_value(work, intent.contact_id), intent.payload) for intent in intents], OWN_ID_PROPERTY
+        )
+    names = [item.property for item in work.mapping if item.direction.value != "in"]
+    # By e-mail, HubSpot blanks what is not sent: every mapped property goes, and only to a record that is new.
+    return work.client.upsert_many(
+        [Write(i.payload["email"], {name: i.payload.get(name, "") for name in names}) for i in intents], "email"
+    )
+
+
+def _settle(
+    tx: Tx,
+    ledger: Ledger,
+    intent: Intent,
+    outcome: Outcome,
+    held: Held | None,
+    records: Mapping[str, Record],
+    pending: Mapping[ContactId, Pending],
+) -> None:
+    work, item = ledger.work, pending.get(intent.contact_id)
+    if outcome.record is not None:
+        record = records.get(str(outcome.record.id), outcome.record)
+        confirm(tx, ledger, intent, record, held, created=outcome.created is not False)
+        outbox.done(tx, [item] if item else [])
+        return
+    error = outcome.error
+    assert error is not None
+    if not failing.is_refusal(error):
+        # It may have happened: the intent stays open, and the next run looks.
+        failing.note(tx, work, contact_key(intent.contact_id), error, contact=intent.contact_id, pending=item)
+        return
+    outbox.close(tx, [intent.id], "dropped")
+    existing = records.get(error.existing_id or "") if isinstance(error, BadRequest) else None
+    if existing is not None and held is not None:
+        adopt(tx, ledger, held, existing, pending)
+    else:
+        _note(tx, work, intent.contact_id, error, item)
+
+
+def _note(tx: Tx, work: Work, contact: ContactId, error: HubSpotError, item: Pending | None) -> None:
+    work.count_failing(tx, None)
+    failing.note(tx, work, contact_key(contact), error, contact=contact, pending=item)
+
+
+def confirm(tx: Tx, ledger: Ledger, intent: Intent, record: Record, held: Held | None, *, created: bool) -> None:
+    """A create came about: link the two, with what was sent and what HubSpot kept of it as the base."""
+    work = ledger.work
+    link = link_created(ledger, intent, record, held, created=created)
+    known = links.of_records(tx, work.portal_id, [record.id]).get(record.id)
+    if known is not None and known.contact_id not in (intent.contact_id, links.NOBODY):
+        failing.put(
+            tx, work, contact_key(intent.contact_id), FailureClass.DUPLICATE_KEY, _TAKEN, _MERGE,
+            contact=intent.contact_id, record=RecordId(record.id),
+        )  # fmt: skip
+    else:
+        links.remove(tx, work.portal_id, [record.id])
+        links.insert_many(tx, work.portal_id, [replace(link, base={**link.base})])
+        failures.clear(tx, work.portal_id, [contact_key(intent.contact_id)])
+        work.counts["pushed_created"] += 1
+    outbox.close(tx, [intent.id], "confirmed")

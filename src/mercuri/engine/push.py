@@ -1,0 +1,212 @@
+"""Our pending changes to HubSpot: opt-outs first and always, then erasures, then fields, where two-way is on.
+
+A record is read again just before it is written, and merged again with what that shows: the outbox only says that
+there may be something to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mercuri.core.contact import ContactId, LinkState, Record, RecordId
+from mercuri.core.mapping import fields_of
+from mercuri.core.retry import FailureClass
+from mercuri.engine import creating, failing, follow, parting, sending
+from mercuri.engine.reconcile import Ledger, reconcile
+from mercuri.engine.sending import Sent, contact_key
+from mercuri.engine.shadow import kept
+from mercuri.engine.work import Work
+from mercuri.errors import BadRequest
+from mercuri.hubspot.client import BATCH
+from mercuri.hubspot.errors import refusals
+from mercuri.store import contacts, failures, links, outbox
+from mercuri.store.contact_rows import Held
+from mercuri.store.database import Tx
+from mercuri.store.links import Link
+from mercuri.store.outbox import Intent, Pending
+
+_AWAKE = (LinkState.LIVE, LinkState.BLOCKED)
+GONE = "Its record was deleted in HubSpot. Restore it there to sync the contact again."
+
+
+def push_fields(work: Work) -> None:
+    """Send what changed here, in batches, until nothing is due. Does nothing with two-way off."""
+    if not work.two_way or work.preview:
+        return
+    parting.check_brake(work)
+    while True:
+        with work.look() as tx:
+            batch = outbox.due(tx, work.portal_id, "contact", work.now, limit=BATCH)
+        if not batch:
+            return
+        _push(work, batch)
+
+
+@dataclass
+class _Batch:
+    """The contacts of one batch, with their links and their records as they are now."""
+
+    pending: Mapping[ContactId, Pending]
+    held: Mapping[ContactId, Held]
+    links: Mapping[ContactId, Link]
+    records: Mapping[RecordId, Record]  # by the id that was asked for
+    unsettled: set[ContactId]
+
+
+def _push(work: Work, pending: Sequence[Pending]) -> None:
+    batch = _gather(work, {ContactId(int(item.key)): item for item in pending})
+    with work.step() as tx:
+        intents = _plan(tx, work, batch)
+    parting.archive(work, [intent for intent in intents if intent.kind == "archive"], batch.pending)
+    _send(work, [intent for intent in intents if intent.kind == "patch"], batch.pending)
+    creating.create(work, _unlinked(batch), batch.pending)
+
+
+def _gather(work: Work, pending: Mapping[ContactId, Pending]) -> _Batch:
+    with work.look() as tx:
+        held = contacts.held(tx, pending)
+        found = links.of_contacts(tx, work.portal_id, pending)
+        unsettled = outbox.open_for(tx, work.portal_id, pending)
+    wanted = [link.record_id for contact, link in found.items() if contact in held and _may_be_there(link)]
+    records = work.client.read_many(wanted, work.ask) if wanted else {}
+    return _Batch(pending, held, found, {RecordId(key): record for key, record in records.items()}, unsettled)
+
+
+def _may_be_there(link: Link) -> bool:
+    return link.state in (*_AWAKE, LinkState.ASLEEP)
+
+
+def is_alive(held: Held | None) -> bool:
+    """Whether a contact is neither deleted nor absorbed."""
+    return held is not None and held.deleted_at is None and held.merged_into is None
+
+
+def _unlinked(batch: _Batch) -> list[Held]:
+    return [
+        held
+        for contact, held in batch.held.items()
+        if is_alive(held) and contact not in batch.links and contact not in batch.unsettled
+    ]
+
+
+def _plan(tx: Tx, work: Work, batch: _Batch) -> list[Intent]:
+    """Merge each linked contact with its record as it is now, and announce what is to be written there."""
+    ledger = Ledger(work, work.now)
+    known = links.of_records(tx, work.portal_id, [*batch.records, *(r.id for r in batch.records.values())])
+    for asked, record in batch.records.items():
+        if asked != record.id:
+            follow.merges(tx, work, record, known, asked)
+    here = links.of_contacts(tx, work.portal_id, batch.pending)
+    # Values as they are now, under the same lock as the write that may follow.
+    held = contacts.held(tx, batch.pending)
+    there = {record.id: record for record in batch.records.values()}
+    intents, done = [], []
+    for contact, item in batch.pending.items():
+        link, person = here.get(contact), held.get(contact)
+        if contact in batch.unsettled:
+            failing.put(tx, work, contact_key(contact), FailureClass.SERVER, _UNSETTLED, contact=contact, pending=item)
+        elif link is None:
+            if not is_alive(person):
+                done.append(item)
+        elif link.record_id in there and (
+            intent := parting.archive_intent(work, link, person, there[link.record_id].properties)
+        ):
+            intents.append(intent)
+        elif not is_alive(person) or link.record_id not in there:
+            _put_to_sleep(ledger, link, person, is_there=link.record_id in there)
+            done.append(item)
+        elif _may_be_there(link):
+            assert person is not None
+            patch = _patch(tx, ledger, link, person, there[link.record_id])
+            intents += [patch] if patch else []
+            done += [] if patch else [item]
+        else:
+            done.append(item)
+    # What was found to be sent is sent right now: it needs no further note.
+    ledger.to_send.clear()
+    ledger.flush(tx)
+    failures.clear(tx, work.portal_id, [contact_key(ContactId(int(item.key))) for item in done])
+    outbox.done(tx, done)
+    return outbox.announce(tx, work.portal_id, intents, work.now)
+
+
+_UNSETTLED = "HubSpot did not say what became of the last write. It is looked at again."
+
+
+def _put_to_sleep(ledger: Ledger, link: Link, person: Held | None, *, is_there: bool) -> None:
+    """The link of a contact or record that is gone; what a deletion does to the other side is `parting`'s."""
+    if link.state is LinkState.MERGED:
+        return
+    why = follow.DELETED_HERE if person is not None and person.deleted_at else GONE
+    if person is not None and person.merged_into is not None:
+        why = follow.MERGED_HERE
+    if is_there or link.state in _AWAKE:
+        ledger.links[link.record_id] = follow.asleep(link, ledger.at, why)
+
+
+def _patch(tx: Tx, ledger: Ledger, link: Link, person: Held, record: Record) -> Intent | None:
+    work = ledger.work
+    awake = replace(follow.awake(link), shadow=kept(record.properties), remote_at=record.updated_at, seen_at=ledger.at)
+    seen, changeset = reconcile(tx, ledger, awake, person, fields_of(record, work.mapping))
+    ledger.links[seen.record_id] = seen
+    payload = {
+        item.property: changeset.to_remote[item.field] for item in work.mapping if item.field in changeset.to_remote
+    }
+    if not payload:
+        return None
+    observed = {name: record.properties[name] for name in payload}
+    return Intent(person.id, "patch", payload, observed, record.id, work.run.id)
+
+
+def _send(work: Work, intents: Sequence[Intent], pending: Mapping[ContactId, Pending]) -> None:
+    """Send patches; one whose values were partly refused is sent again without those."""
+    if not intents:
+        return
+    sent = sending.update(work, intents)
+    with work.step() as tx:
+        again = _store(tx, work, sent, pending)
+    if again:
+        sent = sending.update(work, again)
+        with work.step() as tx:
+            _store(tx, work, sent, pending, last=True)
+
+
+def _store(
+    tx: Tx, work: Work, sent: Sequence[Sent], pending: Mapping[ContactId, Pending], *, last: bool = False
+) -> list[Intent]:
+    """Settle what was sent; the intents that are left to send, without the values that HubSpot does not take."""
+    ledger = Ledger(work, work.now)
+    failed = sending.settle_patches(tx, ledger, sent)
+    ledger.flush(tx)
+    done = [one for one in sent if one not in failed]
+    work.counts["pushed_updated"] += len({one.intent.contact_id for one in done})
+    clean = [] if last else [one.intent.contact_id for one in done]
+    failures.clear(tx, work.portal_id, [contact_key(contact) for contact in clean])
+    outbox.done(tx, [pending[one.intent.contact_id] for one in done if one.intent.contact_id in pending])
+    again = []
+    for one in failed:
+        rest = {} if last else _taken(one)
+        _note_failure(tx, work, one, None if rest else pending.get(one.intent.contact_id))
+        if rest:
+            again.append(replace(one.intent, payload=rest))
+    return outbox.announce(tx, work.portal_id, again, work.now)
+
+
+def _taken(one: Sent) -> dict[str, str]:
+    """The values of a refused patch that HubSpot did not name: one bad value does not hold back the others."""
+    if not isinstance(one.error, BadRequest):
+        return {}
+    refused = {refusal.property for refusal in refusals(one.error)}
+    rest = {name: value for name, value in one.intent.payload.items() if name not in refused}
+    return rest if len(rest) < len(one.intent.payload) else {}
+
+
+def _note_failure(tx: Tx, work: Work, one: Sent, item: Pending | None) -> None:
+    contact, record = one.intent.contact_id, one.intent.record_id
+    work.count_failing(tx, record)
+    if one.error is not None:
+        failing.note(tx, work, contact_key(contact), one.error, contact=contact, record=record, pending=item)
+    else:
+        why, kind = "HubSpot shows no trace of the last write.", FailureClass.SERVER
+        failing.put(tx, work, contact_key(contact), kind, why, contact=contact, record=record, pending=item)

@@ -1,0 +1,241 @@
+"""Writes to HubSpot: announced as intents, sent in batches, read back with their history, and settled here.
+
+An intent is committed before the request that it announces. What became of it is never guessed: the record is read
+again, at once or (after a crash) by the next run, and the same function draws the conclusion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mercuri.core.contact import ContactId, LinkState, PropertyVersion, Record
+from mercuri.core.diff import Act, merge_field, settle_sent
+from mercuri.core.echo import Echo, find_echo
+from mercuri.core.settings import MappingItem
+from mercuri.engine import failing
+from mercuri.engine.reconcile import Ledger, dispute, held_by
+from mercuri.engine.shadow import kept
+from mercuri.engine.work import Work
+from mercuri.engine.writes import Rules, addresses_after
+from mercuri.errors import HubSpotError
+from mercuri.hubspot.client import Outcome, Write
+from mercuri.store import contacts, links, outbox
+from mercuri.store.changes import Change
+from mercuri.store.contact_rows import Held
+from mercuri.store.database import Tx
+from mercuri.store.links import Link
+from mercuri.store.outbox import Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An intent that was sent, HubSpot's answer (None: none came), and the record as it is now (None: absent)."""
+
+    intent: Intent
+    outcome: Outcome | None
+    record: Record | None
+
+    @property
+    def error(self) -> HubSpotError | None:
+        """HubSpot's refusal, if it gave one."""
+        return self.outcome.error if self.outcome else None
+
+    def answered(self, name: str) -> str | None:
+        """The value of a property in HubSpot's own answer, None when no answer came."""
+        if self.outcome is None or self.outcome.record is None:
+            return None
+        return self.outcome.record.properties.get(name, self.intent.payload[name])
+
+
+def update(work: Work, intents: Sequence[Intent]) -> list[Sent]:
+    """Send announced patches and read the records back."""
+    writes = [Write(str(intent.record_id), intent.payload) for intent in intents]
+    outcomes = work.client.update_many(writes) if writes else []
+    return _read_back(work, intents, outcomes)
+
+
+def _read_back(work: Work, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> list[Sent]:
+    names = sorted({name for intent in intents for name in intent.payload})
+    wanted = [
+        str(intent.record_id)
+        for intent, outcome in zip(intents, outcomes, strict=True)
+        if not failing.is_refusal(outcome.error)
+    ]
+    found = work.client.read_many(wanted, work.ask, history=names) if wanted else {}
+    return [
+        Sent(intent, outcome, found.get(str(intent.record_id)))
+        for intent, outcome in zip(intents, outcomes, strict=True)
+    ]
+
+
+def settle_patches(tx: Tx, ledger: Ledger, sent: Sequence[Sent]) -> list[Sent]:
+    """Close the intents of patches and move the bases of what stands; those that did not come about are returned."""
+    work = ledger.work
+    known = links.of_records(tx, work.portal_id, [s.intent.record_id for s in sent if s.intent.record_id])
+    held = contacts.held(tx, {s.intent.contact_id for s in sent})
+    confirmed: list[Sent] = []
+    dropped: list[Sent] = []
+    for one in sent:
+        link = known.get(one.intent.record_id) if one.intent.record_id else None
+        done = link is not None and _settle(tx, ledger, one, link, held.get(one.intent.contact_id))
+        (confirmed if done else dropped).append(one)
+    outbox.close(tx, [one.intent.id for one in confirmed], "confirmed")
+    outbox.close(tx, [one.intent.id for one in dropped], "dropped")
+    return dropped
+
+
+def _settle(tx: Tx, ledger: Ledger, sent: Sent, link: Link, held: Held | None) -> bool:
+    """Whether the patch came about; then its bases and the shadow move."""
+    if sent.record is None or sent.record.id != link.record_id:
+        return False
+    echoes = {name: _echo(ledger.work, sent, name) for name in sent.intent.payload}
+    stood = {name: echo for name, echo in echoes.items() if echo is not None}
+    if not stood:
+        return False
+    link = ledger.links.get(link.record_id, link)
+    shadow = {**link.shadow, **{name: echo.stored for name, echo in stood.items()}}
+    link = replace(link, shadow=shadow, written_at=ledger.at)
+    for item in ledger.work.mapping:
+        if item.property in stood and held is not None and sent.intent.kind != "consent":
+            link = _move(tx, ledger, sent, link, held, item, stood[item.property])
+    ledger.links[link.record_id] = link
+    return True
+
+
+def _echo(work: Work, sent: Sent, name: str) -> Echo | None:
+    assert sent.record is not None
+    return find_echo(
+        sent.intent.payload[name],
+        sent.intent.observed.get(name, ""),
+        sent.record.properties.get(name, ""),
+        sent.record.history.get(name, ()),
+        norm_of(work, name),
+        answered=sent.answered(name),
+    )
+
+
+def norm_of(work: Work, name: str) -> failing.Norm:
+    """The form for equality of a property's values."""
+    item = next((item for item in work.mapping if item.property == name), None)
+    return work.rules[item.field].norm if item else str.strip
+
+
+def _move(tx: Tx, ledger: Ledger, sent: Sent, link: Link, held: Held, item: MappingItem, echo: Echo) -> Link:
+    """The base follows the write, whatever changed here meanwhile; a value that it ran over is not lost."""
+    work, payload = ledger.work, sent.intent.payload[item.property]
+    before = link.base.get(item.field)
+    ledger.changes.append(
+        Change(
+            contact_id=held.id,
+            field=item.field,
+            side="hubspot",
+            before=sent.intent.observed.get(item.property, ""),
+            after=echo.stored,
+            actor=held_by(held, item.field),
+            reason="changed here",
+            at=ledger.at,
+            record_id=link.record_id,
+            portal_id=work.portal_id,
+            run=work.run.id,
+            base_before=before,
+        )
+    )
+    moved = link.moved({item.field: settle_sent(payload, echo.stored, work.rules[item.field].norm)})
+    if echo.trampled is not None:
+        _give_back(tx, ledger, link, held, item, payload, echo.trampled)
+    return moved
+
+
+def _give_back(
+    tx: Tx, ledger: Ledger, link: Link, held: Held, item: MappingItem, payload: str, theirs: PropertyVersion
+) -> None:
+    """Merge again with the value that our write ran over: it comes back if it wins, else it is kept as a conflict."""
+    rule = ledger.work.rules[item.field]
+    decision = merge_field(
+        link.base.get(item.field),
+        payload,
+        theirs.value,
+        local_at=held.origins[item.field].at if item.field in held.origins else None,
+        remote_at=theirs.at,
+        direction=rule.direction,
+        policy=rule.policy,
+        blanks=rule.blanks,
+        norm=rule.norm,
+    )
+    if decision.act is Act.TAKE:
+        _take_back(tx, ledger, link, held, item.field, payload, decision.value)
+    winner = {Act.TAKE: "hubspot", Act.SEND: "mercuri"}.get(decision.act, "")
+    if decision.act in (Act.TAKE, Act.SEND, Act.CONFLICT):
+        before = replace(held, fields={**held.fields, item.field: payload})
+        ledger.conflicts.append(dispute(ledger, link, before, item.field, theirs.value, winner=winner))
+
+
+def _take_back(tx: Tx, ledger: Ledger, link: Link, held: Held, name: str, payload: str, value: str) -> None:
+    work = ledger.work
+    found = addresses_after(tx, held, {name: value}, Rules(work.region, work.mapping), link.shadow)
+    now = contacts.change_fields(tx, held.id, {name: value}, work.origin(), found, expect={name: payload})
+    if now.fields.get(name, "") == value:
+        ledger.changed.add(held.id)
+        ledger.to_send.add(held.id)
+        ledger.changes.append(
+            Change(
+                contact_id=held.id,
+                field=name,
+                side="mercuri",
+                before=payload,
+                after=value,
+                actor=f"portal {work.portal_id}",
+                reason="changed in HubSpot while we wrote",
+                at=ledger.at,
+                record_id=link.record_id,
+                portal_id=work.portal_id,
+                run=work.run.id,
+                base_before=link.base.get(name),
+            )
+        )
+
+
+def link_created(ledger: Ledger, intent: Intent, record: Record, held: Held | None, *, created: bool) -> Link:
+    """The link of a record that a create made, or had made already: its base is what was sent, and what was kept."""
+    work = ledger.work
+    bases = {
+        item.field: settle_sent(
+            intent.payload[item.property], record.properties.get(item.property, ""), work.rules[item.field].norm
+        )
+        for item in work.mapping
+        if item.property in intent.payload
+    }
+    if created:
+        ledger.changes.append(
+            Change(
+                contact_id=intent.contact_id,
+                field="*",
+                side="hubspot",
+                before="",
+                after="created",
+                actor=held_by(held, "email") if held else "mercuri",
+                reason="new here",
+                at=ledger.at,
+                record_id=record.id,
+                portal_id=work.portal_id,
+                run=work.run.id,
+            )
+        )
+    return Link(
+        record.id,
+        intent.contact_id,
+        LinkState.LIVE,
+        bases,
+        kept(record.properties),
+        record.updated_at,
+        ledger.at,
+        intent.run,
+        written_at=ledger.at,
+        created_there=intent.run if created else None,
+    )
+
+
+def contact_key(contact: ContactId) -> str:
+    """The key of a contact's failure."""
+    return f"contact:{contact}"

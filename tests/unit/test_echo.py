@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from mercuri.core.contact import PropertyVersion
+from mercuri.core.echo import Echo, find_echo
+
+
+def versions(*values: str) -> tuple[PropertyVersion, ...]:
+    return tuple(PropertyVersion(value, None) for value in values)
+
+
+def test_a_write_that_stands_on_what_was_read_ran_over_nothing() -> None:
+    assert find_echo("new", "old", "new", versions("new", "old"), str.strip) == Echo("new")
+
+
+def test_a_value_written_between_our_look_and_our_write_is_found() -> None:
+    echo = find_echo("new", "old", "new", versions("new", "theirs", "old"), str.strip)
+
+    assert echo is not None
+    assert echo.trampled == PropertyVersion("theirs", None)
+
+
+def test_a_later_edit_does_not_hide_our_write() -> None:
+    assert find_echo("new", "old", "later", versions("later", "new", "old"), str.strip) == Echo("new")
+
+
+def test_a_rewritten_value_is_known_by_hubspots_answer() -> None:
+    assert find_echo("+1 415", "", "415", versions("415"), str.strip, answered="415") == Echo("415")
+
+
+def test_a_write_without_answer_and_without_trace_did_not_happen() -> None:
+    assert find_echo("new", "old", "old", versions("old"), str.strip) is None
+
+
+def test_the_same_value_by_someone_else_is_no_loss() -> None:
+    assert find_echo("new", "old", "new", versions("new", "new ", "old"), str.strip) == Echo("new")
