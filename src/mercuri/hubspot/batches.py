@@ -6,16 +6,22 @@ failed (207): the caller gets exactly one outcome for each write all the same.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mercuri.core.contact import Record
 from mercuri.errors import BadRequest, HubSpotError, MissingScope, NotThere, RateLimited, Unauthorised, Unavailable
-from mercuri.hubspot.errors import from_fault
+from mercuri.hubspot.errors import from_fault, refusals
 from mercuri.hubspot.wire import BatchAnswer, Fault, Write, Written
 
 #: Most inputs of one batch (contacts guide).
 BATCH = 100
+#: Refusals of a property that hold for every record alike.
+WHATEVER_THE_VALUE = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
+
+#: Some writes, each with its place in the caller's order.
+Part = list[tuple[int, Write]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,44 +36,29 @@ class Outcome:
 
 def write_all(writes: Sequence[Write], send: Callable[[Sequence[Write]], list[Outcome]]) -> list[Outcome]:
     """Send writes in batches; outcomes in the order of the writes."""
-    outcomes: list[Outcome] = []
+    outcomes: dict[int, Outcome] = {}
     stopped: HubSpotError | None = None
-    queue = list(parts(writes))
+    queue = deque(_parts(list(enumerate(writes))))
     while queue:
-        part = queue.pop(0)
+        part = queue.popleft()
         if stopped is not None:
-            outcomes += _all_failed(part, stopped)
+            outcomes |= _failed(part, stopped)
             continue
         try:
-            outcomes += send(part)
+            answers = send([write for _, write in part])
+            outcomes |= {place: answer for (place, _), answer in zip(part, answers, strict=True)}
         except (RateLimited, Unauthorised, MissingScope) as error:
             if not outcomes:
                 raise
             stopped = error
-            outcomes += _all_failed(part, error)
+            outcomes |= _failed(part, error)
         except (BadRequest, NotThere) as error:
-            if len(part) == 1:
-                outcomes += _all_failed(part, error)
-            else:
-                queue[:0] = [part[: len(part) // 2], part[len(part) // 2 :]]
+            guilty, rest = _suspects(part, error)
+            outcomes |= _failed(guilty, error)
+            queue.extendleft(reversed(rest))
         except Unavailable as error:
-            outcomes += _all_failed(part, error)
-    return outcomes
-
-
-def parts(writes: Sequence[Write], size: int = BATCH) -> Iterator[Sequence[Write]]:
-    """Consecutive batches without equal keys: HubSpot refuses a batch that names one record twice."""
-    part: list[Write] = []
-    keys: set[str] = set()
-    for write in writes:
-        key = write.key.casefold()
-        if len(part) == size or key in keys:
-            yield part
-            part, keys = [], set()
-        part.append(write)
-        keys.add(key)
-    if part:
-        yield part
+            outcomes |= _failed(part, error)
+    return [outcomes[place] for place in range(len(writes))]
 
 
 def updated(writes: Sequence[Write], answer: BatchAnswer, portal: str) -> list[Outcome]:
@@ -114,5 +105,33 @@ def _faults_by_input(faults: Sequence[Fault]) -> Mapping[tuple[str, str], Fault]
     return named | {("id", key): fault for fault in faults for key in fault.ids}
 
 
-def _all_failed(writes: Sequence[Write], error: HubSpotError) -> list[Outcome]:
-    return [Outcome(write.key, None, error) for write in writes]
+def _parts(writes: Part) -> Iterator[Part]:
+    """Consecutive batches without equal keys: HubSpot refuses a batch that names one record twice."""
+    part: Part = []
+    keys: set[str] = set()
+    for place, write in writes:
+        key = write.key.casefold()
+        if len(part) == BATCH or key in keys:
+            yield part
+            part, keys = [], set()
+        part.append((place, write))
+        keys.add(key)
+    if part:
+        yield part
+
+
+def _suspects(part: Part, error: HubSpotError) -> tuple[Part, list[Part]]:
+    """Who is surely to blame for the refusal of a whole batch, and the smaller batches to try instead."""
+    if len(part) == 1:
+        return part, []
+    hopeless = {refusal.property for refusal in refusals(error) if refusal.code in WHATEVER_THE_VALUE}
+    guilty = [(place, write) for place, write in part if hopeless & write.properties.keys()]
+    if guilty:
+        rest = [(place, write) for place, write in part if not hopeless & write.properties.keys()]
+        return guilty, [rest] if rest else []
+    middle = len(part) // 2
+    return [], [part[:middle], part[middle:]]
+
+
+def _failed(part: Part, error: HubSpotError) -> dict[int, Outcome]:
+    return {place: Outcome(write.key, None, error) for place, write in part}

@@ -166,6 +166,9 @@ class Client:
 
         An id that differs from the one asked for means: merged into the one returned.
         """
+        if not record_id:
+            # Without an id, the path would be that of the list.
+            raise NotThere("HubSpot knows no record without an id.", portal=self._transport.portal)
         query = {"properties": ",".join(properties), "archived": "true" if archived else "false"}
         query |= {"propertiesWithHistory": ",".join(history)} if history else {}
         query |= {"idProperty": id_property} if id_property else {}
@@ -192,7 +195,7 @@ class Client:
 
         A merged-away id is answered with the survivor, whose own id differs from the key.
         """
-        asked = list(dict.fromkeys(ids))
+        asked = [key for key in dict.fromkeys(ids) if key]
         size = HISTORY_BATCH if history else BATCH
         found: dict[str, Record] = {}
         for start in range(0, len(asked), size):
@@ -289,10 +292,11 @@ class Client:
         wanted = [*properties, id_property] if id_property and id_property not in properties else properties
         records = self._read_batch(asked, wanted, history, id_property, archived)
         named = {_key(record, id_property): record for record in records}
-        found = {key: named.pop(folded) for key in asked if (folded := _folded(key, id_property)) in named}
+        found = {key: named[folded] for key in asked if (folded := _folded(key, id_property)) in named}
+        strangers = named.keys() - {_folded(key, id_property) for key in asked}
         # By id, silence may mean merged away. By a unique value, it means absent, unless an answer fits no question
         # (an e-mail that is secondary there).
-        for key in [key for key in asked if key not in found] if named or not id_property else ():
+        for key in [key for key in asked if key not in found] if strangers or not id_property else ():
             try:
                 found[key] = self.read(key, wanted, history=history, archived=archived, id_property=id_property)
             except NotThere:

@@ -16,6 +16,7 @@ from mercuri.errors import HubSpotError, RateLimited, Unauthorised, Unavailable
 from mercuri.hubspot.errors import from_answer
 from mercuri.hubspot.pacing import Lane, Pacer
 from mercuri.hubspot.tokens import TokenService
+from mercuri.hubspot.wire import loads
 
 T = TypeVar("T")
 
@@ -128,7 +129,7 @@ class Transport:
         if response.status_code >= 300:
             raise self._refusal(request, response)
         try:
-            return parse(json.loads(response.content) if response.content else None)
+            return parse(loads(response.content) if response.content else None)
         except ValueError as error:
             # Cut short, or not HubSpot at all: for a write, this is no answer.
             raise self._silent(request, "HubSpot's answer could not be read.", response.status_code) from error
@@ -137,7 +138,7 @@ class Transport:
         headers = {"authorization": f"Bearer {token}", "accept": "application/json"}
         content = None
         if request.body is not None:
-            content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode()
+            content = json.dumps(request.body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
             headers["content-type"] = "application/json"
         try:
             return self._http.request(request.method, request.url(self.api_url), content=content, headers=headers)

@@ -203,3 +203,28 @@ def test_a_refused_search_is_our_mistake_even_with_an_empty_body():
 
     with pytest.raises(BadRequest):
         hubspot.client.search([], ["email"], after="10000")
+
+
+def test_an_empty_id_is_nobody_and_never_asks_for_the_list():
+    hubspot = scripted()
+
+    with pytest.raises(NotThere):
+        hubspot.client.read("", ["email"])
+    assert hubspot.client.read_many([""], ["email"]) == {}
+
+
+def test_two_spellings_of_one_email_get_the_same_record():
+    hubspot = scripted(ok({"results": [a_record("51", email="ana@example.com")]}))
+
+    found = hubspot.client.read_many(["Ana@example.com", "ana@example.com"], ["email"], id_property="email")
+
+    assert {key: record.id for key, record in found.items()} == {"Ana@example.com": "51", "ana@example.com": "51"}
+
+
+def test_a_character_that_no_database_takes_spoils_neither_the_page_nor_the_value():
+    raw = rb'{"results":[{"id":"51","properties":{"city":"Ly\u0000on \ud83d\ude00 \ud800"}}]}'
+    hubspot = scripted(httpx.Response(200, content=raw))
+
+    (record,) = hubspot.client.list_contacts(["city"]).records
+
+    assert record.properties["city"] == "Ly\ufffdon \U0001f600 \ufffd"

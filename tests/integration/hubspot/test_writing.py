@@ -98,6 +98,18 @@ def test_one_bad_record_does_not_fail_its_batch():
     assert len(hubspot.script.requests) <= 9
 
 
+def test_a_property_that_hubspot_does_not_have_is_found_out_once_and_not_record_by_record():
+    message = 'Property values were not valid: [{"isValid":false,"error":"PROPERTY_DOESNT_EXIST","name":"town"}]'
+    hubspot = scripted(ok({"message": message}, 400), accepts)
+    mixed = [Write(str(number), {"town" if number % 2 else "city": "Paris"}) for number in range(100)]
+
+    outcomes = hubspot.client.update_many(mixed)
+
+    assert [outcome.error is None for outcome in outcomes] == [True, False] * 50
+    assert [outcome.key for outcome in outcomes] == [write.key for write in mixed]
+    assert len(hubspot.script.requests) == 2
+
+
 def test_equal_keys_are_sent_in_separate_batches():
     hubspot = scripted(accepts, accepts)
 
