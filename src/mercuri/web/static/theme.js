@@ -12,5 +12,5 @@ document.addEventListener("submit", (event) => {
   const body = new FormData(form);
   root.dataset.theme = isDark() ? "light" : "dark";
   body.set("theme", root.dataset.theme);
-  fetch(form.action, { method: "POST", body: new URLSearchParams(body), redirect: "manual" });
+  fetch(form.action, { method: "POST", body: new URLSearchParams(body), headers: { "HX-Request": "true" } });
 });

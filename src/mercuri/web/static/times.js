@@ -1,10 +1,10 @@
 // Times in the reader's own zone and language, and "4 min ago" that keeps true while the page stays open.
-const UNITS = [[60, "s"], [60, "min"], [24, "h"], [30, "d"], [12, "mo"], [Infinity, "y"]];
+const UNITS = [[60, "min"], [24, "h"], [30, "d"], [12, "mo"], [Infinity, "y"]];
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 function ago(at) {
-  let span = Math.max(0, (Date.now() - at) / 1000);
-  if (span < 45) return "just now";
+  let span = Math.max(0, (Date.now() - at) / 60000);
+  if (span < 0.75) return "just now";
   for (const [size, word] of UNITS) {
     if (span < size) return `${Math.max(1, Math.floor(span))} ${word}`;
     span /= size;
