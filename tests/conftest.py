@@ -48,4 +48,4 @@ def sqlite_database(tmp_path: Path) -> Iterator[Database]:
 
 def pytest_sessionfinish() -> None:
     """Leave nothing behind."""
-    support.remove_templates()
+    support.remove_all()

@@ -24,26 +24,48 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from mercuri.store.database import Database
+from mercuri.store.schema import TABLES
 
 BACKENDS = ("sqlite", "postgresql")
 _numbers = itertools.count(1)
+#: Databases of this process on PostgreSQL, and those of them that no test has at present.
+_made: list[str] = []
+_unused: list[str] = []
 
 
 @contextlib.contextmanager
 def fresh_url(backend: str, directory: Path) -> Iterator[str]:
-    """The URL of a new database with today's tables; taken away at the end."""
+    """The URL of a database with today's tables, all empty. A test that changes the tables takes `empty_url`."""
     if backend == "sqlite":
         file = directory / f"mercuri{next(_numbers)}.db"
         shutil.copy(_sqlite_template(), file)
         yield f"sqlite:///{file}"
         return
     server = postgresql_server()
-    name, template = f"mercuri_{os.getpid()}_{next(_numbers)}", _postgresql_template(server)
-    _administer(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    name = _unused.pop() if _unused else _make_postgresql(server)
     try:
         yield _at(server, name)
     finally:
-        _administer(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+        _empty(server, name)
+        _unused.append(name)
+
+
+def _make_postgresql(server: str) -> str:
+    name = f"mercuri_{os.getpid()}_{next(_numbers)}"
+    _administer(server, f'CREATE DATABASE "{name}"')
+    Database.open(_at(server, name)).close()
+    _made.append(name)
+    return name
+
+
+def _empty(server: str, name: str) -> None:
+    """Empty the tables, which takes a tenth of the time of a new database."""
+    _administer(server, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    filled = " UNION ALL ".join(f'SELECT \'"{t.name}"\' WHERE EXISTS (SELECT 1 FROM "{t.name}")' for t in TABLES)
+    with psycopg.connect(_plain(_at(server, name)), autocommit=True) as connection:
+        tables = [row[0] for row in connection.execute(filled.encode())]
+        if tables:
+            connection.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY".encode())
 
 
 @contextlib.contextmanager
@@ -111,9 +133,12 @@ def _wait_for(url: str) -> None:
 
 
 def _administer(url: str, statement: str) -> None:
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(plain, autocommit=True, connect_timeout=10) as connection:
+    with psycopg.connect(_plain(url), autocommit=True, connect_timeout=10) as connection:
         connection.execute(statement.encode())
+
+
+def _plain(url: str) -> str:
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _at(server: str, name: str) -> str:
@@ -127,22 +152,13 @@ def _sqlite_template() -> Path:
     return file
 
 
-@cache
-def _postgresql_template(server: str) -> str:
-    name = f"mercuri_template_{os.getpid()}"
-    _administer(server, f'DROP DATABASE IF EXISTS "{name}"')
-    _administer(server, f'CREATE DATABASE "{name}"')
-    Database.open(_at(server, name)).close()
-    return name
-
-
-def remove_templates() -> None:
+def remove_all() -> None:
     """Take away what this process made for all of its tests."""
     if _sqlite_template.cache_info().currsize:
         shutil.rmtree(_sqlite_template().parent, ignore_errors=True)
-    if _postgresql_template.cache_info().currsize and os.environ.get("TEST_DATABASE_URL"):
-        server = postgresql_server()
-        _administer(server, f'DROP DATABASE IF EXISTS "{_postgresql_template(server)}"')
+    if "TEST_DATABASE_URL" in os.environ:  # a server of ours goes as a whole
+        for name in _made:
+            _administer(postgresql_server(), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 #: Makes one more fresh database of the same kind.
