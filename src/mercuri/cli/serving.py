@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mercuri.cli.edge import say
-from mercuri.cli.session import read_settings, session
+from mercuri.cli.session import session
 from mercuri.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import uvicorn
 
     from mercuri.cli.session import Session
 
@@ -69,6 +71,44 @@ def working(s: Session, name: str, bell: threading.Event) -> Iterator[None]:
 
 def run_web(s: Session, host: str, port: int) -> None:
     """Serve until a signal ends it. Raises UserError when the address is taken."""
+    server = _server(s, host, port)
+    server.run()
+
+
+class Web:
+    """The web app, served from a thread of this process."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self._thread = thread
+
+    def wait(self) -> None:
+        """Stay until Ctrl-C or SIGTERM."""
+        ended = threading.Event()
+        before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            while self._thread.is_alive() and not ended.wait(1):
+                pass
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def served(s: Session, host: str, port: int) -> Iterator[Web]:
+    """The web app, answering, while the block runs. Raises UserError when the address is taken."""
+    server = _server(s, host, port)
+    thread = threading.Thread(target=server.run, name="web", daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        thread.join(0.02)
+    try:
+        yield Web(thread)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _server(s: Session, host: str, port: int) -> uvicorn.Server:
     import uvicorn
 
     from mercuri.web.app import create_app
@@ -79,12 +119,12 @@ def run_web(s: Session, host: str, port: int) -> None:
         create_app(s.services),
         host=host,
         port=port,
-        log_level=read_settings().log_level.lower(),
+        log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=3,
         server_header=False,
     )
-    uvicorn.Server(config).run()
+    return uvicorn.Server(config)
 
 
 def _free(host: str, port: int) -> None:

@@ -60,9 +60,12 @@ class Session:
 def session(settings: Settings | None = None, wake: Callable[[], None] = lambda: None) -> Iterator[Session]:
     """Open the installation that the environment describes; an empty one is prepared."""
     from mercuri import wiring
+    from mercuri.cli import logs
     from mercuri.engine.app import Actor
 
-    services = wiring.build(settings or read_settings(), wake)
+    settings = settings or read_settings()
+    logs.configure(settings.log_level)
+    services = wiring.build(settings, wake)
     try:
         yield Session(services, Actor(f"cli:{_user()}", "owner"))
     finally:

@@ -87,6 +87,7 @@ def run_failures(who: Reader, run_id: RunPath, cursor: Cursor = None, limit: Lim
 def retry_failures(who: Manager, run_id: RunPath) -> dict[str, int]:
     """Try every failing record of this run again with the next run; answers how many."""
     with who.app.db.read(who.ws) as tx:
+        runs.get(tx, RunId(run_id))
         ids = [row.id for row in failures.of_run(tx, RunId(run_id), after=0, limit=10_000)]
     return {"retried": edit.retry_failures(who.app, who.ws, ids, who.actor)}
 
