@@ -46,6 +46,13 @@ def sqlite_database(tmp_path: Path) -> Iterator[Database]:
         yield opened
 
 
+@pytest.fixture
+def postgresql_database(tmp_path: Path) -> Iterator[Database]:
+    """An open, empty PostgreSQL database, for what only PostgreSQL does."""
+    with support.fresh_database("postgresql", tmp_path) as opened:
+        yield opened
+
+
 def pytest_sessionfinish() -> None:
     """Leave nothing behind."""
     support.remove_all()

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from mercuri.core.contact import STANDARD, Address, ContactId, Fields, Origin
+from mercuri.core.contact import STANDARD, Address, ContactId, Fields, Origin, RunId
 from mercuri.errors import Clash, NotFound
 from mercuri.store import contact_rows as rows
 from mercuri.store import schema, search
@@ -214,6 +214,23 @@ def holders(tx: Tx, kind: str, normals: Collection[str]) -> dict[str, list[Conta
         for normal, id_ in tx.execute(query):
             found.setdefault(normal, []).append(id_)
     return found
+
+
+def edited(tx: Tx, ids: Collection[ContactId]) -> list[ContactId]:
+    """Which of these contacts are no longer as they were made."""
+    found: list[ContactId] = []
+    for chunk in rows.chunks(ids):
+        found += tx.execute(
+            sa.select(_c.id).where(_c.workspace_id == tx.workspace, _c.id.in_(chunk), _c.version > 1)
+        ).scalars()
+    return found
+
+
+def created_by(tx: Tx, run: RunId, *, after: ContactId, limit: int) -> list[Held]:
+    """The contacts that a run made, deleted ones too: the next ones after an id."""
+    made = (_c.workspace_id == tx.workspace, _c.created_run == run, _c.id > after)
+    query = sa.select(*rows.HELD_COLUMNS).where(*made).order_by(_c.id).limit(limit)
+    return [rows.held_of(row) for row in tx.execute(query)]
 
 
 def each(tx: Tx, batch: int = 1000) -> Iterator[list[Held]]:

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from mercuri.core.contact import WorkspaceId
-from mercuri.core.settings import WorkspaceSettings, to_document
+from mercuri.core.settings import WorkspaceSettings, parse, to_document
 from mercuri.errors import NotFound
 from mercuri.store import schema
 from mercuri.store.database import Tx
@@ -36,7 +36,7 @@ def create(tx: Tx, name: str, settings: WorkspaceSettings, at: datetime) -> Work
 def all(tx: Tx) -> list[Workspace]:
     """Every workspace of the installation, oldest first."""
     rows = tx.execute(sa.select(_w.id, _w.name, _w.settings).order_by(_w.id))
-    return [Workspace(id_, name, WorkspaceSettings(**loads(settings))) for id_, name, settings in rows]
+    return [Workspace(id_, name, _settings(settings)) for id_, name, settings in rows]
 
 
 def settings(tx: Tx) -> WorkspaceSettings:
@@ -44,9 +44,13 @@ def settings(tx: Tx) -> WorkspaceSettings:
     stored = tx.execute(sa.select(_w.settings).where(_w.id == tx.workspace)).scalar()
     if stored is None:
         raise NotFound("There is no such workspace.")
-    return WorkspaceSettings(**loads(stored))
+    return _settings(stored)
 
 
 def save_settings(tx: Tx, settings: WorkspaceSettings) -> None:
     """Store checked settings."""
     tx.execute(sa.update(schema.workspace).where(_w.id == tx.workspace).values(settings=dumps(to_document(settings))))
+
+
+def _settings(stored: str) -> WorkspaceSettings:
+    return WorkspaceSettings(**{key: parse(key, value) for key, value in loads(stored).items()})  # type: ignore[arg-type]  # parse() gives each key's type
