@@ -11,7 +11,7 @@ from mercuri.core.normalise import addresses_of, equal_form
 from mercuri.core.settings import MappingItem
 
 #: Properties of HubSpot's own that hold phone numbers, though their type is text.
-_PHONES = frozenset({"mobilephone", "hs_whatsapp_phone_number"})
+PHONES = frozenset({"mobilephone", "hs_whatsapp_phone_number"})
 #: E-mails of a record beside its first, separated by semicolons.
 ADDITIONAL_EMAILS = "hs_additional_emails"
 
@@ -30,7 +30,7 @@ def phone_fields(mapping: Sequence[MappingItem]) -> list[str]:
     return [
         item.field
         for item in mapping
-        if item.field != "phone" and (kind_of(item) == "phone" or item.property in _PHONES)
+        if item.field != "phone" and (kind_of(item) == "phone" or item.property in PHONES)
     ]
 
 

@@ -12,6 +12,7 @@ from mercuri.store import links
 from mercuri.store.database import Tx
 from mercuri.store.links import NOBODY, Link
 
+GONE_THERE = "Its record was deleted in HubSpot. Restore it there to sync the contact again."
 DELETED_HERE = "It was deleted here. Restore the contact to sync it again."
 ERASED_HERE = "This person asked to be forgotten."
 MERGED_HERE = "Its contact was merged into another one here."

@@ -32,14 +32,14 @@ def check_brake(work: Work) -> None:
         gone = {contact for contact, held in contacts.held(tx, ids).items() if held.deleted_at is not None}
         known = links.of_contacts(tx, work.portal_id, gone)
         linked = links.count(tx, work.portal_id)
-    to_archive = sum(link.state is LinkState.LIVE for link in known.values())
+    to_archive = sum(_is_there(link) for link in known.values())
     if deletions_brake(to_archive, linked, work.settings.delete_brake):
         raise SafetyStop(deletions_sentence(to_archive, linked, work.settings.delete_brake))
 
 
 def archive_intent(work: Work, link: Link, held: Held | None, properties: Mapping[str, str]) -> Intent | None:
     """What archives a record whose contact was deleted here; None where the record stays: an edit there survives."""
-    if held is None or held.deleted_at is None or link.state is not LinkState.LIVE:
+    if held is None or held.deleted_at is None or not _is_there(link):
         return None
     edited = any(
         item.field in link.base
@@ -49,6 +49,11 @@ def archive_intent(work: Work, link: Link, held: Held | None, properties: Mappin
     )
     fate = fate_of_deletion(work.settings.deletions, edited_on_the_other_side=edited)
     return Intent(held.id, "archive", {}, {}, link.record_id, work.run.id) if fate is Fate.ARCHIVE else None
+
+
+def _is_there(link: Link) -> bool:
+    """Whether the record of a deleted contact may still be there: a page may have put its link to sleep already."""
+    return link.state is LinkState.LIVE or (link.state is LinkState.ASLEEP and link.excluded == follow.DELETED_HERE)
 
 
 def archive(work: Work, intents: Sequence[Intent], pending: Mapping[ContactId, Pending]) -> None:

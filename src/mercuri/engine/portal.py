@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import datetime
 
 from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.mapping import suggest_mapping, with_types
@@ -111,15 +112,15 @@ def change_settings(
         if "schedule" in values:
             zone = str(portal.account.get("time_zone") or "UTC")
             portals.save(tx, portal_id, next_at=next_time(settings.schedule, app.now(), zone))
-        _ask_for_comparison(tx, portal, settings)
+        _ask_for_comparison(tx, portal, settings, app.now())
         users.note_audit(tx, actor.name, "settings.changed", {"portal": portal_id, "keys": sorted(values)}, app.now())
     return settings
 
 
-def _ask_for_comparison(tx: Tx, portal: Portal, settings: PortalSettings) -> None:
+def _ask_for_comparison(tx: Tx, portal: Portal, settings: PortalSettings, at: datetime) -> None:
     """With other rules the same values may have to move: the next run compares all links, without reading anything."""
     if settings.two_way and any(getattr(settings, key) != getattr(portal.settings, key) for key in _COMPARED):
-        portals.save(tx, portal.id, reading={**portal.reading, "compare": True})
+        portals.save(tx, portal.id, reading={**portal.reading, "compare": at.isoformat()})
 
 
 def _connect(app: App, ws: WorkspaceId, tokens: Tokens, hub_id: str | None, actor: Actor) -> Portal:

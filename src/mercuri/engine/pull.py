@@ -117,7 +117,11 @@ class _Page:
             return "excluded" if link.excluded else None
         if held.merged_into is not None or link.state is LinkState.MERGED:
             return self._exclude(link, follow.MERGED_HERE)
-        if held.deleted_at is not None:
+        if held.deleted_at is not None and link.excluded == follow.GONE_THERE and not self.work.preview:
+            # It was deleted here because it was deleted there, and now it is back.
+            contacts.mark_restored(self.tx, held.id, self.at)
+            self.ledger.changed.add(held.id)
+        elif held.deleted_at is not None:
             return self._exclude(link, follow.DELETED_HERE)
         shadow = kept(record.properties)
         same = shadow == link.shadow and link.state is LinkState.LIVE
@@ -133,7 +137,7 @@ class _Page:
 
     def _compare(self, link: Link, held: Held, record: Record) -> str:
         changed = False
-        if self.work.two_way:
+        if self.work.two_way and not self.work.preview:  # a preview compares all links at its end
             remote = fields_of(record, self.work.mapping)
             link, changeset = reconcile(
                 self.tx, self.ledger, link, held, remote, self.look.by_field(self.work, record.id)

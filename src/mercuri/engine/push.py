@@ -27,7 +27,6 @@ from mercuri.store.links import Link
 from mercuri.store.outbox import Intent, Pending
 
 _AWAKE = (LinkState.LIVE, LinkState.BLOCKED)
-GONE = "Its record was deleted in HubSpot. Restore it there to sync the contact again."
 
 
 def push_fields(work: Work) -> None:
@@ -138,7 +137,7 @@ def _put_to_sleep(ledger: Ledger, link: Link, person: Held | None, *, is_there: 
     """The link of a contact or record that is gone; what a deletion does to the other side is `parting`'s."""
     if link.state is LinkState.MERGED:
         return
-    why = follow.DELETED_HERE if person is not None and person.deleted_at else GONE
+    why = follow.DELETED_HERE if person is not None and person.deleted_at else follow.GONE_THERE
     if person is not None and person.merged_into is not None:
         why = follow.MERGED_HERE
     if is_there or link.state in _AWAKE:

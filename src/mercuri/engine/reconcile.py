@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mercuri.core.contact import ContactId, RecordId
+from mercuri.core.contact import ContactId, RecordId, RunId
 from mercuri.core.diff import Act, Base, ChangeSet, Decision, three_way
-from mercuri.engine import consent, dedupe
+from mercuri.engine import consent, dedupe, preview
 from mercuri.engine.work import Work
 from mercuri.engine.writes import Rules, addresses_after
 from mercuri.store import changes, conflicts, contacts, links, outbox
@@ -92,6 +92,8 @@ def reconcile(
     """
     times = times or Times()
     changeset = compare(ledger.work, link, held, remote, times)
+    if (shown := ledger.work.run.options.get("apply_of")) is not None:
+        changeset = preview.plan_of(tx, RunId(int(shown)), [held.id]).filter(held.id, changeset)
     if changeset.is_empty:
         return link, changeset
     if ledger.work.preview:

@@ -13,7 +13,9 @@ from mercuri.core.mapping import active_mapping, properties_to_ask, rules_for
 from mercuri.core.properties import Property
 from mercuri.core.retry import FailureClass, next_try
 from mercuri.core.settings import PortalSettings
-from mercuri.engine import increment, load, parting, push, settle
+from mercuri.engine import comparing, increment, load, optouts, parting, push, settle, sweep
+from mercuri.engine import preview as plans
+from mercuri.engine import undo as undoing
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.fields import norm_for
 from mercuri.engine.portal import client_for, refresh_schema
@@ -71,6 +73,39 @@ def cancel(app: App, ws: WorkspaceId, run_id: RunId, actor: Actor) -> None:
         runs.ask_cancel(tx, run_id)
         if found.state in ("queued", "waiting") and portals.lease_holder(tx, found.portal_id, app.now()) is None:
             _finish(tx, app, run_id, "cancelled", "Stopped. What was stored so far is kept.")
+
+
+def undo(app: App, ws: WorkspaceId, run_id: RunId, actor: Actor, trigger: str) -> Run:
+    """Queue a run that undoes another one. Raises Clash while a run of the portal is under way."""
+    require(actor, "manager")
+    with app.db.write(ws) as tx:
+        done = runs.get(tx, run_id)
+        if done.preview or done.is_live:
+            raise UserError("Only a run that is over and was no preview can be undone. Nothing was changed.")
+        if done.undone_by is not None:
+            raise UserError(f"Run {run_id} was undone by run {done.undone_by}. Nothing was changed.")
+        made = _create(tx, app, _connected(tx, done.portal_id), "undo", trigger, actor, undo_of=run_id)
+    app.wake()
+    return made
+
+
+def apply(app: App, ws: WorkspaceId, run_id: RunId, actor: Actor, trigger: str) -> Run:
+    """Queue the run that a preview showed; what changed since the preview is left for the next one.
+
+    A preview of turning two-way on turns it on. Raises Clash while a run of the portal is under way.
+    """
+    require(actor, "manager")
+    with app.db.write(ws) as tx:
+        shown = runs.get(tx, run_id)
+        if not shown.preview or shown.state != "done":
+            raise UserError("Only a preview that is done can be applied. Nothing was changed.")
+        portal = _connected(tx, shown.portal_id)
+        if shown.options.get("two_way"):
+            portals.update_settings(tx, portal.id, replace(portal.settings, two_way=True))
+        portals.save(tx, portal.id, reading={**portal.reading, "compare": app.now().isoformat()})
+        made = _create(tx, app, portal, shown.kind, trigger, actor, options={"apply_of": run_id})
+    app.wake()
+    return made
 
 
 def give_up(app: App, ws: WorkspaceId, run_id: RunId, message: str) -> None:
@@ -181,7 +216,16 @@ def _connected(tx: Tx, portal_id: PortalId) -> Portal:
 
 
 def _create(
-    tx: Tx, app: App, portal: Portal, kind: str, trigger: str, actor: Actor, *, preview: bool, options: dict[str, Any]
+    tx: Tx,
+    app: App,
+    portal: Portal,
+    kind: str,
+    trigger: str,
+    actor: Actor,
+    *,
+    preview: bool = False,
+    options: dict[str, Any] | None = None,
+    undo_of: RunId | None = None,
 ) -> Run:
     live = runs.live(tx, portal.id)
     if live is not None:
@@ -193,7 +237,8 @@ def _create(
         trigger=trigger,
         at=app.now(),
         preview=preview,
-        options=options,
+        options=options or {},
+        undo_of=undo_of,
         requested_by=actor.name,
     )
 
@@ -270,30 +315,48 @@ def _schema(app: App, ws: WorkspaceId, portal: Portal, client: Client) -> tuple[
     return known
 
 
+def _push_outs(work: Work) -> None:
+    """Opt-outs go out at the start of every run and before its other writes, whatever the settings say."""
+    if not work.preview:
+        optouts.push_outs(work.app, work.ws, work.portal_id, calls=work.client.calls)
+
+
 #: The steps of a run: name in the checkpoint, stage that people see, what is done.
 _Steps = Sequence[tuple[str, str, Callable[[Work], None]]]
 
+_WRITE: _Steps = (
+    ("optouts", "write", _push_outs),
+    ("erase", "write", parting.erase_pending),
+    ("compare", "compare", comparing.compare_all),
+    ("plan", "compare", plans.sum_up),
+    ("push", "write", push.push_fields),
+)
 _FULL: _Steps = (
     ("load", "observe", load.read_everything),
     ("aside", "match", load.match_aside),
+    ("sweep", "check", sweep.sweep),
     ("increment", "observe", increment.read_changes),
     ("late", "match", load.match_aside),
-    ("erase", "write", parting.erase_pending),
-    ("push", "write", push.push_fields),
+    *_WRITE,
 )
 _INCREMENTAL: _Steps = (
+    ("hints", "observe", sweep.look_at_hints),
     ("increment", "observe", increment.read_changes),
     ("aside", "match", load.match_aside),
-    ("erase", "write", parting.erase_pending),
-    ("push", "write", push.push_fields),
+    *_WRITE,
 )
-_STEPS = {"full": _FULL, "incremental": _INCREMENTAL}
+_UNDO: _Steps = (
+    ("undo", "write", undoing.undo_changes),
+    ("remove", "write", undoing.remove_created),
+)
+_STEPS = {"full": _FULL, "incremental": _INCREMENTAL, "undo": _UNDO}
 
 
 def _do(work: Work) -> None:
     """The steps from the one that the checkpoint names, after a look at every write whose fate is not known."""
     work.stage = "check"
     settle.settle_intents(work)
+    _push_outs(work)
     steps = _STEPS[work.run.kind]
     names = [name for name, _, _ in steps]
     at = work.checkpoint.get("step", names[0])

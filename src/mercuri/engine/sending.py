@@ -19,7 +19,7 @@ from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.engine.writes import Rules, addresses_after
 from mercuri.errors import HubSpotError
-from mercuri.hubspot.client import Outcome, Write
+from mercuri.hubspot.client import Client, Outcome, Write
 from mercuri.store import contacts, links, outbox
 from mercuri.store.changes import Change
 from mercuri.store.contact_rows import Held
@@ -48,21 +48,19 @@ class Sent:
         return self.outcome.record.properties.get(name, self.intent.payload[name])
 
 
-def update(work: Work, intents: Sequence[Intent]) -> list[Sent]:
-    """Send announced patches and read the records back."""
-    writes = [Write(str(intent.record_id), intent.payload) for intent in intents]
-    outcomes = work.client.update_many(writes) if writes else []
-    return _read_back(work, intents, outcomes)
-
-
-def _read_back(work: Work, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> list[Sent]:
+def update(work: Work, intents: Sequence[Intent], client: Client | None = None) -> list[Sent]:
+    """Send announced patches and read the records back, in the lane of `client` where it is given."""
+    if not intents:
+        return []
+    client = client or work.client
+    outcomes = client.update_many([Write(str(intent.record_id), intent.payload) for intent in intents])
     names = sorted({name for intent in intents for name in intent.payload})
     wanted = [
         str(intent.record_id)
         for intent, outcome in zip(intents, outcomes, strict=True)
         if not failing.is_refusal(outcome.error)
     ]
-    found = work.client.read_many(wanted, work.ask, history=names) if wanted else {}
+    found = client.read_many(wanted, work.ask, history=names) if wanted else {}
     return [
         Sent(intent, outcome, found.get(str(intent.record_id)))
         for intent, outcome in zip(intents, outcomes, strict=True)
@@ -97,7 +95,7 @@ def _settle(tx: Tx, ledger: Ledger, sent: Sent, link: Link, held: Held | None) -
     shadow = {**link.shadow, **{name: echo.stored for name, echo in stood.items()}}
     link = replace(link, shadow=shadow, written_at=ledger.at)
     for item in ledger.work.mapping:
-        if item.property in stood and held is not None and sent.intent.kind != "consent":
+        if item.property in stood and held is not None:
             link = _move(tx, ledger, sent, link, held, item, stood[item.property])
     ledger.links[link.record_id] = link
     return True

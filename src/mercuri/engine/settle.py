@@ -33,7 +33,7 @@ def settle_intents(work: Work) -> None:
         after = batch[-1].id
         _settle_creates(work, [intent for intent in batch if intent.kind == "create"])
         _settle_archives(work, [intent for intent in batch if intent.kind == "archive" and intent.record_id])
-        _settle_patches(work, [intent for intent in batch if intent.kind in ("patch", "consent") and intent.record_id])
+        _settle_patches(work, [intent for intent in batch if intent.kind == "patch" and intent.record_id])
 
 
 def _settle_patches(work: Work, intents: Sequence[Intent]) -> None:
@@ -46,9 +46,7 @@ def _settle_patches(work: Work, intents: Sequence[Intent]) -> None:
         ledger = Ledger(work, work.now)
         dropped = sending.settle_patches(tx, ledger, sent)
         ledger.flush(tx)
-        work.counts["pushed_updated"] += sum(one.intent.kind == "patch" for one in sent) - sum(
-            one.intent.kind == "patch" for one in dropped
-        )
+        work.counts["pushed_updated"] += len(sent) - len(dropped)
 
 
 def _settle_archives(work: Work, intents: Sequence[Intent]) -> None:

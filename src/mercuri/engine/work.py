@@ -21,6 +21,7 @@ from mercuri.engine.app import App
 from mercuri.hubspot.client import Client
 from mercuri.store import links, portals, runs
 from mercuri.store.database import Tx
+from mercuri.store.links import Link
 from mercuri.store.portals import Portal
 from mercuri.store.runs import Run
 
@@ -140,6 +141,14 @@ class Work:
             self.counts["failing"] += 1
         else:
             self.count("failing")
+
+    def count_updated(self, link: Link) -> None:
+        """Count a contact that changed without its record having been fetched just now."""
+        if link.run == self.run.id and self.counts["unchanged"]:
+            self.counts["unchanged"] -= 1
+            self.counts["updated"] += 1
+        elif link.run != self.run.id:
+            self.count("updated")
 
     def count(self, outcome: str, number: int = 1) -> None:
         """Count records that were fetched, by what became of them."""

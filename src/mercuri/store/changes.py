@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select
+from sqlalchemy import Row, Text, and_, cast, func, select
 
 from mercuri.core.contact import ContactId, PortalId, RecordId, RunId
 from mercuri.core.diff import Base
@@ -92,17 +92,19 @@ def planned_for(tx: Tx, run: RunId, contacts: Collection[ContactId]) -> Iterator
     return (_change(row) for row in rows)
 
 
+def planned_totals(tx: Tx, run: RunId) -> tuple[int, int]:
+    """How many contacts a preview would change or make here, and how many in HubSpot."""
+    mine = and_(table.c.workspace_id == tx.workspace, table.c.run_id == run, table.c.planned.is_(True))
+    who = func.coalesce(cast(table.c.contact_id, Text), table.c.record_id)
+    found = select(table.c.side, func.count(who.distinct())).where(mine).group_by(table.c.side)
+    totals = {side: int(number) for side, number in tx.execute(found)}
+    return totals.get("mercuri", 0), totals.get("hubspot", 0)
+
+
 def count(tx: Tx, run: RunId) -> int:
     """How many changes a run has in the log."""
     mine = and_(table.c.workspace_id == tx.workspace, table.c.run_id == run)
     return int(tx.execute(select(func.count()).select_from(table).where(mine)).scalar_one())
-
-
-def changed_after(tx: Tx, contacts: Collection[ContactId], change_id: int) -> set[ContactId]:
-    """Which of these contacts were changed by anything later than a change."""
-    mine = and_(table.c.workspace_id == tx.workspace, table.c.id > change_id, table.c.planned.is_(False))
-    rows = tx.execute(select(table.c.contact_id).where(mine, table.c.contact_id.in_(list(contacts))).distinct())
-    return {ContactId(row.contact_id) for row in rows}
 
 
 def _values(tx: Tx, change: Change) -> tuple[object, ...]:

@@ -62,27 +62,6 @@ def note_contacts(tx: Tx, contacts: Collection[ContactId], at: datetime, *, but:
             note_many(tx, PortalId(row.portal_id), "contact", {str(contact): {} for contact in contacts}, at)
 
 
-def note_consent(
-    tx: Tx,
-    portal: PortalId,
-    record: RecordId,
-    contact: ContactId,
-    channel: str,
-    address: str,
-    properties: Mapping[str, str],
-    at: datetime,
-) -> None:
-    """Note that an address's state must be written to a record's properties; it goes first, whatever the settings."""
-    payload = {
-        "record_id": record,
-        "contact_id": contact,
-        "channel": channel,
-        "address": address,
-        "properties": dict(properties),
-    }
-    note(tx, portal, "consent", f"{record}:{channel}:{address}", payload, at)
-
-
 def note_look(tx: Tx, portal: PortalId, record: RecordId, at: datetime, *, erased: bool = False) -> None:
     """Note a hint that a record should be looked at; `erased`: HubSpot told of a privacy deletion."""
     note(tx, portal, "look", record, {"erased": True} if erased else {}, at)

@@ -148,3 +148,19 @@ def test_a_value_that_hubspot_refuses_does_not_hold_back_the_others(world: World
     assert [failure.kind for failure in world.failures()] == ["validation"]
     assert done.counts["failing"] == 1
     assert adds_up(done)
+
+
+def test_an_edit_made_there_while_two_way_was_off_arrives_when_it_is_on(world: World) -> None:
+    record, ana = a_pair(world)
+    world.settings(two_way=False)
+    world.sandbox.update(record, {"firstname": "Anna"})
+    world.sync()
+    world.clock.advance(7200)
+    world.sync()
+
+    world.settings(two_way=True)
+    done = world.sync()
+
+    assert world.contact(ana).fields["first_name"] == "Anna"
+    assert done.counts["updated"] == 1
+    assert adds_up(done)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from tests.support.world import OWNER, PORTAL, World, adds_up
+
+from mercuri.core.contact import LinkState, RecordId
+from mercuri.engine import edit
+from mercuri.store import outbox
+
+
+def a_pair(world: World, name: str = "Ana") -> tuple[str, int]:
+    record = world.sandbox.create({"firstname": name, "email": f"{name.lower()}@example.com"})
+    world.sync()
+    return record, world.of_record(record).id
+
+
+def state(world: World, record: str) -> LinkState:
+    link = world.link(record)
+    assert link is not None
+    return link.state
+
+
+def test_a_record_deleted_in_hubspot_leaves_the_contact_and_its_link_sleeps(both: World) -> None:
+    record, ana = a_pair(both)
+    a_pair(both, "Bo")
+    both.sandbox.archive(record)
+
+    done = both.sync(full=True)
+
+    assert ana in both.contacts()
+    assert state(both, record) is LinkState.ASLEEP
+    assert adds_up(done)
+
+
+def test_a_record_that_comes_back_wakes_the_same_link(world: World) -> None:
+    record, ana = a_pair(world)
+    a_pair(world, "Bo")
+    world.sandbox.archive(record)
+    world.sync(full=True)
+
+    world.sandbox.restore(record)
+    world.sync()
+
+    assert state(world, record) is LinkState.LIVE
+    assert world.of_record(record).id == ana
+    assert len(world.contacts()) == 2
+
+
+def test_a_contact_deleted_here_is_not_imported_again(both: World) -> None:
+    record, ana = a_pair(both)
+    edit.delete_contact(both.app, both.ws, ana, OWNER)
+
+    both.sync()
+    both.sandbox.update(record, {"firstname": "Anna"})
+    done = both.sync(full=True)
+
+    assert not both.contacts()
+    assert done.counts["excluded"] == 1
+    assert both.record(record)["firstname"] == "Anna"
+
+
+def test_a_contact_restored_here_is_synced_again(world: World) -> None:
+    record, ana = a_pair(world)
+    edit.delete_contact(world.app, world.ws, ana, OWNER)
+    world.sync()
+    world.sandbox.update(record, {"firstname": "Anna"})
+    world.sync()
+
+    edit.restore_contact(world.app, world.ws, ana, OWNER)
+    world.sync()
+
+    assert state(world, record) is LinkState.LIVE
+    assert world.contact(ana).fields["first_name"] == "Anna"
+
+
+def test_a_deletion_here_is_carried_over_when_the_settings_say_so(world: World) -> None:
+    _, ana = a_pair(world)
+    world.settings(deletions="archive")
+    edit.delete_contact(world.app, world.ws, ana, OWNER)
+
+    done = world.sync()
+
+    assert not world.sandbox.contact_ids()
+    assert done.counts["archived"] == 1
+
+
+def test_too_many_deletions_stop_the_run_and_nothing_is_written(world: World) -> None:
+    world.sandbox.add_contacts(30)
+    world.sync()
+    world.settings(deletions="archive")
+    for contact in list(world.contacts())[:11]:
+        edit.delete_contact(world.app, world.ws, contact, OWNER)
+    world.sandbox.reset_counts()
+
+    done = world.sync()
+
+    assert done.state == "stopped"
+    assert "11 of 30" in done.message
+    assert world.sandbox.counts()["write"] == 0
+
+
+def test_a_merge_in_hubspot_keeps_both_contacts_and_one_link(both: World) -> None:
+    one, ana = a_pair(both)
+    other, bo = a_pair(both, "Bo")
+    survivor = both.sandbox.merge(one, other)
+
+    both.sync(full=True)
+    both.sync(full=True)
+
+    assert set(both.contacts()) == {ana, bo}
+    assert state(both, survivor) is LinkState.LIVE
+    assert both.of_record(survivor).id in (ana, bo)
+    assert both.sandbox.contact_ids() == [survivor]
+
+
+def test_a_merged_record_of_a_deleted_contact_stays_deleted(world: World) -> None:
+    one, ana = a_pair(world)
+    edit.delete_contact(world.app, world.ws, ana, OWNER)
+    world.sync()
+    stranger = world.sandbox.create({"firstname": "Anne", "email": "anne@example.com"})
+
+    world.sandbox.merge(one, stranger)
+    done = world.sync(full=True)
+
+    assert not world.contacts()
+    assert done.counts["excluded"] == 1
+
+
+def test_an_empty_answer_deletes_nothing(world: World) -> None:
+    record, ana = a_pair(world)
+    world.settings(deletions="archive")
+    world.sandbox.archive(record)
+
+    world.sync(full=True)
+
+    assert ana in world.contacts()
+
+
+def test_a_hint_of_a_privacy_deletion_erases_the_person(world: World) -> None:
+    record, _ = a_pair(world)
+    world.sandbox.erase(record)
+    with world.app.db.write(world.ws) as tx:
+        outbox.note_look(tx, PORTAL, RecordId(record), world.app.now(), erased=True)
+
+    world.sync()
+
+    assert not world.contacts()
