@@ -59,8 +59,8 @@ def parse_filter(item: Mapping[str, Any], properties: Mapping[str, Property], su
         raise invalid(f"Invalid operator: {operator}")
     low = _typed(prop, _text(item.get("value"), operator))
     high = _typed(prop, _text(item.get("highValue"), operator)) if operator == "BETWEEN" else low
-    if prop.name == "hs_object_id" and int(low) in survivors:
-        low = high = survivors[int(low)]
+    while prop.name == "hs_object_id" and operator == "EQ" and low in survivors:
+        low = high = survivors[low]
     if prop.name in ("hs_object_id", "lastmodifieddate") and operator != "NEQ":
         return Filter(prop.name, _presence(True), _range(str(operator), int(low), int(high)))
     return Filter(prop.name, _comparison(prop, str(operator), low, high))

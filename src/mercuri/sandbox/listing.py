@@ -8,7 +8,7 @@ from mercuri.sandbox.answers import invalid
 from mercuri.sandbox.portal import Portal
 from mercuri.sandbox.records import Record
 
-_SCRAMBLE, _SPACE = 2_654_435_761, 1 << 48
+_SCRAMBLE, _SPACE = 0x9E37_79B9_7F4B, 1 << 48
 
 
 class Listing:

@@ -88,6 +88,7 @@ class Portal:
     def set_switches(self, switches: Switches) -> None:
         """Behave differently from now on; the properties that a switch makes read-only follow."""
         self.switches = switches
+        self.index.version += 1
         fresh = standard_properties(switches, 0)
         for name in _SWITCHED:
             if name in self.properties:

@@ -165,6 +165,8 @@ def _bool(prop: Property, text: str, present: str, switches: Switches) -> str | 
 
 def _enumeration(prop: Property, text: str, present: str, switches: Switches) -> str | BadValue:
     allowed = tuple(value for _, value in prop.options)
+    if prop.name == "hs_additional_emails":
+        return _addresses(text, present)
     if prop.external_options:
         return text if text.isdigit() else _not_an_option(prop, text, allowed)
     if prop.field_type != "checkbox":
@@ -175,6 +177,14 @@ def _enumeration(prop: Property, text: str, present: str, switches: Switches) ->
         return _not_an_option(prop, wrong, allowed)
     kept = [each for each in present.split(";") if each] if text.startswith(";") else []
     return ";".join(dict.fromkeys(kept + chosen))
+
+
+def _addresses(text: str, present: str) -> str | BadValue:
+    listed = [each.strip().lower() for each in (present + text if text.startswith(";") else text).split(";")]
+    wrong = next((each for each in listed if each and not _EMAIL.match(each)), None)
+    if wrong is not None:
+        return BadValue("hs_additional_emails", "INVALID_EMAIL", f"Email address {wrong} is invalid")
+    return ";".join(dict.fromkeys(filter(None, listed)))
 
 
 def _not_an_option(prop: Property, text: str, allowed: tuple[str, ...]) -> BadValue:

@@ -120,7 +120,7 @@ class Webhooks:
                 self._wake.notify()
 
         if events:
-            timer = threading.Timer(self._rng.uniform(0.2, 2.0) * (1 + events[0]["attemptNumber"]), again)
+            timer = threading.Timer(self._rng.uniform(0.1, 0.5) * (1 + events[0]["attemptNumber"]), again)
             timer.daemon = True
             timer.start()
 
