@@ -6,3 +6,6 @@ import "./times.js";
 import "./keys.js";
 import "./edit.js";
 import "./live.js";
+
+// Whoever presses keys (a test) may wait for this.
+document.documentElement.dataset.scripts = "on";

@@ -1,0 +1,183 @@
+"""Contacts in a real browser: typing, walking, editing in place, and all of it without a mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+from tests.support.chromium import a_page, chromium, log_in, served
+from tests.support.web import OWNER, PASSWORD, Site, a_site
+
+from mercuri.engine import edit
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with a_site(tmp_path) as made:
+        made.add_user("ana@example.org", "owner")
+        lines = ["first name,last name,phone,email\r\n"]
+        lines += [f"Bo,Lind {n:03},+1415555{2000 + n},bo{n}@example.org\r\n" for n in range(230)]
+        edit.import_csv(made.services.app, made.services.default_workspace, lines, None, OWNER)
+        yield made
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    with served(lambda _: site.web) as address, a_page(browser, address) as page:
+        log_in(page, "ana@example.org", PASSWORD)
+        scripts_run(page)
+        yield page
+
+
+def scripts_run(page: Page) -> None:
+    expect(page.locator("html")).to_have_attribute("data-scripts", "on")
+
+
+def test_typing_searches_and_keeps_the_caret_and_the_address(page: Page) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("lind 042", delay=20)
+
+    expect(page.locator("#list")).to_contain_text("1 contact")
+    expect(page.locator("#q")).to_be_focused()
+    expect(page).to_have_url("/contacts?q=lind+042")
+    page.reload()
+    expect(page.locator("#q")).to_have_value("lind 042")
+
+
+def test_rows_are_appended_as_they_come_into_view_and_all_are_there(page: Page) -> None:
+    for wanted in (100, 150, 200, 230):
+        page.locator("tr[data-row]").last.scroll_into_view_if_needed()
+        page.mouse.wheel(0, 2_000)
+        expect(page.locator("tr[data-row]")).to_have_count(wanted)
+
+    names = page.locator("tr[data-row] .row-link").all_inner_texts()
+    assert names == [f"Bo Lind {n:03}" for n in range(230)]
+
+
+def test_a_person_finds_opens_and_corrects_a_contact_by_keyboard_alone(page: Page) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("lind 007")
+    expect(page.locator("#list")).to_contain_text("1 contact")
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Bo Lind 007")
+    scripts_run(page)
+
+    page.locator("#edit-phone").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type("(415) 555-2671")
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#addresses")).to_contain_text("+14155552671")
+    expect(page.locator("#edit-phone")).to_be_focused()
+    expect(page.locator("#history li").first).to_contain_text("Phone")
+
+
+def test_escape_leaves_a_value_as_it_was(page: Page) -> None:
+    page.goto("/contacts/1")
+    scripts_run(page)
+
+    page.locator("#edit-email").focus()
+    page.keyboard.press("F2")
+    page.keyboard.type("nonsense")
+    page.keyboard.press("Escape")
+
+    expect(page.locator("#edit-email")).to_be_focused()
+    expect(page.locator("#edit-email")).to_have_text("bo0@example.org")
+
+
+def test_keys_typed_while_the_edit_opens_are_not_lost(page: Page) -> None:
+    page.goto("/contacts/1")
+    scripts_run(page)
+
+    page.locator("#edit-first_name").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type("Anna", delay=0)
+    page.keyboard.press("Enter")
+
+    expect(page.locator("h1")).to_have_text("Anna Lind 000")
+
+
+def test_a_refused_edit_is_taken_back_and_said(page: Page) -> None:
+    def refuse(route: Route) -> None:
+        route.continue_(url=route.request.url.replace("first_name", "nonsense"))
+
+    page.goto("/contacts/1")
+    scripts_run(page)
+    page.route("**/fields/first_name", refuse)
+
+    page.locator("#edit-first_name").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type("Anna")
+    page.keyboard.press("Enter")
+
+    expect(page.locator(".toast")).to_contain_text("There is no field")
+    expect(page.locator("#value-first_name input[name=value]")).to_have_value("Anna")
+    expect(page.locator("#value-first_name input[name=value]")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#edit-first_name")).to_have_text("Bo")
+
+
+def test_single_keys_write_where_one_types_and_can_be_turned_off(page: Page) -> None:
+    page.locator("#q").focus()
+    page.keyboard.type("jk?/")
+    expect(page.locator("#q")).to_have_value("jk?/")
+    expect(page.locator("#shortcuts")).to_be_hidden()
+    page.keyboard.press("Escape")
+
+    page.keyboard.press("?")
+    page.get_by_role("button", name="Turn them off").click()
+    expect(page.locator("html")).to_have_attribute("data-shortcuts", "off")
+    scripts_run(page)
+    page.keyboard.press("?")
+    page.keyboard.press("/")
+
+    expect(page.locator("#shortcuts")).to_be_hidden()
+    expect(page.locator("#q")).not_to_be_focused()
+
+
+def test_dark_is_painted_at_once_and_kept(page: Page) -> None:
+    with page.expect_response("**/preferences"):
+        page.get_by_role("button", name="Light or dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+    page.reload()
+
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(17, 19, 22)"
+
+
+@pytest.mark.parametrize("width", [320, 390, 700, 1280])
+def test_nothing_is_cut_off_at_any_width(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+
+    for address in ("/contacts", "/contacts/1", "/contacts/new", "/contacts/import", "/welcome"):
+        page.goto(address)
+        overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert overflow <= 0, address
+
+
+def test_without_scripts_everything_can_be_read_and_edited(browser: Browser, site: Site) -> None:
+    with served(lambda _: site.web) as address, a_page(browser, address, java_script_enabled=False) as page:
+        log_in(page, "ana@example.org", PASSWORD)
+        page.get_by_label("Search names").fill("lind 003")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("link", name="Bo Lind 003").click()
+        page.get_by_role("link", name="First name: Bo. Edit").click()
+        page.get_by_role("textbox", name="First name").fill("Cleo")
+        page.get_by_role("button", name="Save").click()
+
+        expect(page.locator("h1")).to_have_text("Cleo Lind 003")
+        expect(page.locator("#toasts")).to_contain_text("First name was saved.")
