@@ -119,9 +119,7 @@ def test_old_ids_are_in_no_list_and_no_search(sandbox: Sandbox, api: httpx.Clien
 def test_an_additional_email_is_taken_and_not_found_by_email(api: httpx.Client, new_contact: NewContact) -> None:
     ana, twin = new_contact(email="ana@example.com"), new_contact(email="ana@example.org")
     survivor = _merge(api, ana, twin)
-    by_email = {
-        "filterGroups": [{"filters": [{"propertyName": "email", "operator": "EQ", "value": "ana@example.org"}]}]
-    }
+    item = {"propertyName": "email", "operator": "EQ", "value": "ana@example.org"}
 
     taken = api.post("", json={"properties": {"email": "ana@example.org"}})
 
