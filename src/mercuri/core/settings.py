@@ -21,6 +21,7 @@ import phonenumbers
 from mercuri.core.checks import SettingRefused as SettingRefused
 from mercuri.core.checks import choice, flag, known, list_of, listed, number, text, whole
 from mercuri.core.contact import STANDARD
+from mercuri.core.keywords import IN_WORDS, NEUTRAL_WORDS, fold
 
 #: What a state of consent may speak of. A phone number has one state on `sms` and another on `whatsapp`.
 CHANNELS = ("sms", "whatsapp", "email")
@@ -140,10 +141,14 @@ class PortalSettings:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceSettings:
-    """The settings of a workspace: where phone numbers without a country code belong; the channel that labels show."""
+    """The settings of a workspace.
+
+    Where phone numbers without a country code belong; the channel that labels show; further words that mean stop.
+    """
 
     default_region: str = "US"
     status_channel: str = "sms"
+    stop_words: tuple[str, ...] = ()
 
 
 DEFAULTS = PortalSettings()
@@ -232,6 +237,8 @@ def consent_refusal(property_name: str, channel: str) -> str | None:
         return "hs_legal_basis is a basis for processing data; it names no channel, so it permits no message."
     if property_name.startswith(("lifecyclestage", "hs_lifecyclestage", "hs_lead_status", "hs_list_")):
         return f"{property_name} says where a sale stands, not what the person agreed to."
+    if property_name.startswith("mercuri_"):
+        return f"{property_name} is written by Mercuri itself: listening to it would be hearing our own voice."
     if property_name.startswith("hs_email_optout") and channel != "email":
         return f"{property_name} speaks of e-mail only; it says nothing about {channel}."
     return None
@@ -264,6 +271,19 @@ def _channel(key: str, value: object) -> str:
     if value not in CHANNELS:
         raise SettingRefused(f"{key} is one of {listed(CHANNELS)}, not {value!r}. Nothing was saved.")
     return str(value)
+
+
+def _stop_words(key: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > 200 or not all(isinstance(word, str) for word in value):
+        raise SettingRefused(f"{key} is a list of at most 200 words. Nothing was saved.")
+    words = tuple(dict.fromkeys(" ".join(word.split()) for word in value))
+    for word in words:
+        said = fold(word)
+        if not said or len(word) > 100:
+            raise SettingRefused(f"{key}: a word has letters or digits, and at most 100 of them. Nothing was saved.")
+        if said in IN_WORDS | NEUTRAL_WORDS:
+            raise SettingRefused(f"{key}: {word!r} has a meaning of its own and cannot mean stop. Nothing was saved.")
+    return words
 
 
 def _mapping_item(where: str, item: Mapping[str, object]) -> MappingItem:
@@ -381,4 +401,5 @@ _READERS: Mapping[str, Callable[[str, object], object]] = {
     "hold_hours": number(0, 24 * 365),
     "default_region": _region,
     "status_channel": _channel,
+    "stop_words": _stop_words,
 }

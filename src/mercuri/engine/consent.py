@@ -1,30 +1,22 @@
-"""Record what a person, a user or HubSpot said about messages; the gate that every send must pass."""
+"""Record what a person, a user or HubSpot said about messages; the gate that every send must pass.
+
+The parts, each in its own module: hearing (HubSpot's properties; what contacts show), said (people and staff), gate
+(check, explain, prove) and optouts (to HubSpot).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-
-from mercuri.core.contact import ContactId, RecordId, RunId
-from mercuri.store.database import Tx
-from mercuri.store.portals import Portal
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What a record says now: its properties, those seen `before` (None for the first time), and when each was set."""
-
-    contact_id: ContactId
-    record_id: RecordId
-    properties: Mapping[str, str]
-    before: Mapping[str, str] | None = None
-    times: Mapping[str, datetime | None] = field(default_factory=dict)
-
-
-def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
-    """Show on these contacts the state of the addresses that they now have."""
-
-
-def hear_records(tx: Tx, portal: Portal, observed: Sequence[Observed], run: RunId | None, at: datetime) -> None:
-    """Let the mapped opt-in properties of records speak for their contacts' addresses (crm register)."""
+from mercuri.engine.gate import Checked as Checked
+from mercuri.engine.gate import Explained as Explained
+from mercuri.engine.gate import check as check
+from mercuri.engine.gate import explain as explain
+from mercuri.engine.gate import proof as proof
+from mercuri.engine.hearing import Observed as Observed
+from mercuri.engine.hearing import contacts_changed as contacts_changed
+from mercuri.engine.hearing import hear_records as hear_records
+from mercuri.engine.optouts import push_outs as push_outs
+from mercuri.engine.said import Recorded as Recorded
+from mercuri.engine.said import record as record
+from mercuri.engine.said import settle_pause as settle_pause
+from mercuri.engine.said import staff_in as staff_in
+from mercuri.engine.said import staff_out as staff_out

@@ -1,0 +1,226 @@
+"""What HubSpot's mapped properties say (the crm register), and what contacts show when their addresses change.
+
+A value speaks when it changes, for the addresses that its own record has. A blank, a property that nobody asked for and
+our own write coming back say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from mercuri.core.consent import ConsentEvent, Register, SourceKey, State
+from mercuri.core.consent_values import heard, speaks_for
+from mercuri.core.contact import Address, ContactId, LinkState, RecordId, RunId
+from mercuri.core.settings import ConsentItem
+from mercuri.engine import optouts, registers
+from mercuri.engine.recorded import own_addresses, properties_of_kind
+from mercuri.engine.registers import Word, whole
+from mercuri.store import consent as store
+from mercuri.store import contacts, links, portals, workspaces
+from mercuri.store.consent import KIND_OF, Held, Key, Told
+from mercuri.store.database import Tx
+from mercuri.store.portals import Portal
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a record says now: its properties, those seen `before` (None for the first time), and when each was set.
+
+    `sources` says who set a property, in HubSpot's words (CRM_UI, FORM, ...), as far as its history was read.
+    """
+
+    contact_id: ContactId
+    record_id: RecordId
+    properties: Mapping[str, str]
+    before: Mapping[str, str] | None = None
+    times: Mapping[str, datetime | None] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
+    """Show on these contacts the state of the addresses that they now have.
+
+    What their records say no to is said of a new number too; a yes is not.
+    """
+    if not ids:
+        return
+    store.lock(tx)
+    registers.meet_suppressed(tx, ids)
+    _follow_new_numbers(tx, ids, at)
+    optouts.note_contacts(tx, ids, at)
+    store.relabel(tx, workspaces.settings(tx).status_channel, ids)
+
+
+def hear_records(tx: Tx, portal: Portal, observed: Sequence[Observed], run: RunId | None, at: datetime) -> None:
+    """Let the mapped opt-in properties of records speak for the addresses of their records."""
+    items = portal.settings.consent_mapping
+    if items and observed:
+        _Hearing(tx, portal, run, whole(at)).hear(observed)
+        known = [one.contact_id for one in observed if one.before is not None]
+        optouts.note_contacts(tx, known, at)
+
+
+class _Hearing:
+    """One page of records, heard in one go."""
+
+    def __init__(self, tx: Tx, portal: Portal, run: RunId | None, at: datetime) -> None:
+        self.tx, self.portal, self.run, self.at = tx, portal, run, at
+        self.items = portal.settings.consent_mapping
+        self.holding = {kind: properties_of_kind(portal.settings.mapping, kind) for kind in ("phone", "email")}
+        self.region = ""
+
+    def hear(self, observed: Sequence[Observed]) -> None:
+        news = [(one, item) for one in observed for item in self.items if self._is_news(one, item)]
+        if not news:
+            return
+        store.lock(self.tx)
+        self.region = workspaces.settings(self.tx).default_region
+        held = store.addresses(self.tx, {one.contact_id for one, _ in news})
+        asked = [(one, item, self._addresses(one, item, held.get(one.contact_id, ()))) for one, item in news]
+        keys = {(item.channel, address) for _, item, found in asked for address in found}
+        known = registers.load(self.tx, keys)
+        words = [word for one, item, found in asked for word in self._words(one, item, found, known)]
+        changed = registers.tell(self.tx, words, self.at, known)
+        optouts.note(self.tx, changed, self.at)
+
+    def _is_news(self, one: Observed, item: ConsentItem) -> bool:
+        now = one.properties
+        if one.before is None:
+            return any(now.get(name) for name in item.properties)
+        if any(now.get(name, "") != one.before.get(name, "") for name in item.properties):
+            return True
+        return self._moved(one, item)
+
+    def _moved(self, one: Observed, item: ConsentItem) -> bool:
+        """Whether the record's own addresses are no longer the same."""
+        if one.before is None:
+            return False
+        names = self.holding[KIND_OF[item.channel]]
+        return any(one.properties.get(name, "") != one.before.get(name, "") for name in names)
+
+    def _addresses(self, one: Observed, item: ConsentItem, held: Sequence[Address]) -> list[str]:
+        """For whom the record speaks: its own addresses; a no, also for the contact's first one."""
+        kind = KIND_OF[item.channel]
+        mine = [address for address in held if address.kind == kind]
+        found = own_addresses([one.properties.get(name, "") for name in self.holding[kind]], mine, kind, self.region)
+        if heard(item, one.properties) is State.OUT:
+            found |= {a.normal for a in mine if a.primary and a.normal}
+        return sorted(found)
+
+    def _words(self, one: Observed, item: ConsentItem, found: Sequence[str], known: Mapping[Key, Held]) -> list[Word]:
+        said = heard(item, one.properties)
+        source = (self.portal.id, one.record_id, item.properties[-1])
+        set_at = one.times.get(source[2]) or max(
+            (at for name in item.properties if (at := one.times.get(name))), default=None
+        )
+        keys = [(item.channel, address) for address in found]
+        told = {key: known[key].told[source] for key in keys if key in known and source in known[key].told}
+        moved_only = one.before is not None and all(
+            one.properties.get(name, "") == one.before.get(name, "") for name in item.properties
+        )
+        if moved_only and said is not State.OUT:
+            return []
+        if not moved_only and any(_is_ours(item, mark, one, said, set_at) for mark in told.values()):
+            return []
+        words = []
+        for key in keys:
+            mark = None if moved_only or key not in told else (source, _changed_there(item, told[key], said))
+            speaks = isinstance(said, State) and speaks_for(said, set_at, self._held_since(one, item))
+            event = self._event(one, item, key, said, source, set_at) if speaks else None  # type: ignore[arg-type]  # `speaks` says that it is a State
+            if event is not None or mark is not None:
+                words.append(Word(event, key, mark))
+        return words
+
+    def _held_since(self, one: Observed, item: ConsentItem) -> datetime | None:
+        """When the record got its present address, when that is news too."""
+        if not self._moved(one, item):
+            return None
+        names = self.holding[KIND_OF[item.channel]]
+        return max((at for name in names if (at := one.times.get(name))), default=self.at)
+
+    def _event(
+        self, one: Observed, item: ConsentItem, key: Key, said: State, source: SourceKey, set_at: datetime | None
+    ) -> ConsentEvent:
+        proof = {}
+        for name in item.properties:
+            proof[name] = one.properties.get(name, "")
+            if one.before and one.before.get(name):
+                proof[f"{name} before"] = one.before[name]
+            if one.sources.get(name):
+                proof[f"{name} source"] = one.sources[name]
+        if self.run is not None:
+            proof["run"] = str(self.run)
+        occurred = min(whole(set_at), self.at) if set_at else self.at
+        return ConsentEvent(
+            *key,
+            register=Register.CRM,
+            state=said,
+            kind="property",
+            occurred_at=occurred,
+            observed_at=self.at,
+            actor=f"portal {self.portal.id}",
+            proof=proof,
+            source_key=source,
+        )
+
+
+def _is_ours(item: ConsentItem, mark: Told, one: Observed, said: object, set_at: datetime | None) -> bool:
+    """Whether a value is our own write coming back, or older than it."""
+    if not mark.value:
+        return False
+    if set_at is not None and set_at < mark.at:
+        return True
+    if item.kind == "date_pair":
+        return said is (State.OUT if one.properties.get(item.out_property) else State.IN)
+    return one.properties.get(item.property, "") == mark.value
+
+
+def _changed_there(item: ConsentItem, mark: Told, said: object) -> Told:
+    """Our mark once HubSpot says something else; a no that is no longer one was turned back on."""
+    was_out = bool(mark.value) and (item.kind == "date_pair" or heard(item, {item.property: mark.value}) is State.OUT)
+    turned = was_out and said is not State.OUT
+    return replace(mark, value="", corrections=mark.corrections + turned)
+
+
+def _follow_new_numbers(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
+    """Let what records say no to follow their contact to a number that it got here."""
+    mapped = {p.id: p.settings for p in portals.all(tx) if p.settings.consent_mapping}
+    old = contacts.edited(tx, ids) if mapped else ()
+    if not old:
+        return
+    held, own = contacts.held(tx, old), store.addresses(tx, old)
+    words = []
+    for portal_id, link in links.all_of_contacts(tx, old):
+        if portal_id not in mapped or link.state not in (LinkState.LIVE, LinkState.BLOCKED):
+            continue
+        for item in mapped[portal_id].consent_mapping:
+            if heard(item, link.shadow) is State.OUT:
+                typed = [a for a in own.get(link.contact_id, ()) if _is_typed(a, held[link.contact_id], item)]
+                words += [_followed(item, (portal_id, link.record_id, item.properties[-1]), a, at) for a in typed]
+    known = registers.load(tx, {word.key for word in words})
+    new = [word for word in words if not _is_said(known.get(word.key), word)]
+    optouts.note(tx, registers.tell(tx, new, whole(at), known), at)
+
+
+def _is_typed(address: Address, held: contacts.Held, item: ConsentItem) -> bool:
+    """Whether an address is a value of the contact's own, not one that a merge brought."""
+    origin = held.origins.get(address.label)
+    return address.kind == KIND_OF[item.channel] and origin is not None and origin.kind != "merge"
+
+
+def _is_said(held: Held | None, word: Word) -> bool:
+    assert word.event is not None
+    return held is not None and word.event.source_key in {**held.registers.crm, **held.told}
+
+
+def _followed(item: ConsentItem, source: SourceKey, address: Address, at: datetime) -> Word:
+    assert address.normal is not None
+    key = (item.channel, address.normal)
+    at = whole(at)
+    proof = {"followed": "the contact's number changed; its record says no"}
+    event = ConsentEvent(
+        *key, Register.CRM, State.OUT, "property", at, at, f"portal {source[0]}", proof=proof, source_key=source
+    )
+    return Word(event, key)

@@ -1,0 +1,103 @@
+"""Words of consent into the registers: the one way in which anything opens or closes an address."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from mercuri.core.consent import ConsentEvent, Register, Registers, SourceKey, State, closed_by, hear
+from mercuri.core.contact import ContactId
+from mercuri.core.settings import CHANNELS
+from mercuri.store import consent as store
+from mercuri.store import suppression, workspaces
+from mercuri.store.consent import KIND_OF, Held, Key, Told
+from mercuri.store.database import Tx
+from mercuri.store.times import from_ms, to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """An event, and what became of our own last write to the property that said it (crm register only)."""
+
+    event: ConsentEvent | None
+    key: Key
+    told: tuple[SourceKey, Told] | None = None
+
+
+def whole(moment: datetime) -> datetime:
+    """A moment as the database keeps it, so that evidence read back gives the same state."""
+    return from_ms(to_ms(moment))
+
+
+def load(tx: Tx, keys: Iterable[Key]) -> dict[Key, Held]:
+    """What is known of addresses, for a change of it.
+
+    One that was closed when its person was erased, and is met again, is closed by the person from the start.
+    """
+    asked = set(keys)
+    found: dict[Key, Held] = {}
+    for channel in sorted({channel for channel, _ in asked}):
+        mine = [address for known, address in asked if known == channel]
+        found.update({(channel, address): held for address, held in store.held(tx, channel, mine).items()})
+    met = store.suppressed(tx, asked - found.keys())
+    if met:
+        events = {key: _kept_closed(key, since) for key, since in met.items()}
+        again = {key: Held(hear(Registers(), event)) for key, event in events.items()}
+        store.add_events(tx, events.values())
+        store.save(tx, again, max(met.values()))
+        found.update(again)
+    return found
+
+
+def meet_suppressed(tx: Tx, ids: Collection[ContactId]) -> None:
+    """Close again what these contacts brought back of those who were erased."""
+    if suppression.has_any(tx, suppression.CLOSED):
+        held = [address for items in store.addresses(tx, ids).values() for address in items]
+        load(tx, {(c, a.normal) for a in held for c in CHANNELS if KIND_OF[c] == a.kind and a.normal})
+
+
+def tell(tx: Tx, words: Sequence[Word], at: datetime, known: Mapping[Key, Held] | None = None) -> dict[Key, Held]:
+    """Hear words: evidence is kept, states and labels follow. The states that changed are returned.
+
+    `known` are the states of all addresses concerned, loaded under `store.lock` in this transaction.
+    """
+    if known is None:
+        store.lock(tx)
+        known = load(tx, {word.key for word in words})
+    now: dict[Key, Held] = {}
+    for word in words:
+        before = now.get(word.key) or known.get(word.key) or Held()
+        now[word.key] = _after(before, word)
+    changed = {key: held for key, held in now.items() if held != known.get(key)}
+    store.add_events(tx, [word.event for word in words if word.event is not None])
+    store.save(tx, changed, at)
+    _relabel(tx, changed)
+    return changed
+
+
+def speaks_elsewhere(registers: Registers, portal_id: str) -> bool:
+    """Whether someone other than this portal keeps an address closed."""
+    return any(key is None or key[0] != portal_id for _, key, _ in closed_by(registers))
+
+
+def _after(held: Held, word: Word) -> Held:
+    registers = held.registers
+    if word.event is not None:
+        registers = hear(registers, word.event)
+    told = dict(held.told)
+    if word.told is not None:
+        told[word.told[0]] = word.told[1]
+    if told and not closed_by(registers):
+        # Open again: whoever closes it next begins to count anew.
+        told = {source: replace(one, corrections=0) for source, one in told.items()}
+    return Held(registers, told)
+
+
+def _relabel(tx: Tx, changed: Mapping[Key, Held]) -> None:
+    channel = workspaces.settings(tx).status_channel
+    store.relabel_owners(tx, channel, [address for known, address in changed if known == channel])
+
+
+def _kept_closed(key: Key, since: datetime) -> ConsentEvent:
+    return ConsentEvent(*key, Register.PERSON, State.OUT, "suppression", since, since, source="erasure")

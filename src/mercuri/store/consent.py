@@ -1,0 +1,335 @@
+"""Consent in the tables: evidence that is only ever added to, the state computed from it, and the labels of contacts.
+
+The statements are written by hand, since a load runs each of them for every page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from mercuri.core.consent import (
+    ConsentEvent,
+    Register,
+    Registers,
+    SourceKey,
+    State,
+    Verdict,
+    from_json,
+    shown,
+    state_of,
+    to_json,
+)
+from mercuri.core.contact import Address, ContactId
+from mercuri.store import suppression
+from mercuri.store.database import Tx
+from mercuri.store.jsons import dumps, loads
+from mercuri.store.times import from_ms, to_ms
+
+#: The kind of address that each channel sends to.
+KIND_OF = {"sms": "phone", "whatsapp": "phone", "email": "email"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was last written of an address to one HubSpot property. `value` "" means that it was changed there since.
+
+    `corrections` counts how often HubSpot turned an opt-out back on.
+    """
+
+    value: str
+    at: datetime
+    corrections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """All that is known of an address on a channel."""
+
+    registers: Registers = field(default_factory=Registers)
+    told: Mapping[SourceKey, Told] = field(default_factory=dict)
+
+
+#: An address on a channel.
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One event as it was kept."""
+
+    id: int
+    event: ConsentEvent
+
+
+def lock(tx: Tx) -> None:
+    """Let one transaction at a time change this workspace's consent, so that no word is lost to another one.
+
+    Whoever also changes contacts does that first: the order keeps two transactions from waiting for each other.
+    """
+    if not tx.is_sqlite:
+        tx.execute(_LOCK, {"ws": tx.workspace})
+
+
+def held(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, Held]:
+    """What is known of these addresses; those of which nothing is known are missing."""
+    rows = _among(tx, _HELD, addresses, channel=channel)
+    return {address: Held(from_json(registers), _told_in(told)) for address, registers, told in rows}
+
+
+def verdicts(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, Verdict]:
+    """What is shown of these addresses; those of which nothing is known are missing."""
+    found: dict[str, Verdict] = {}
+    for address, state, reason, paused in _among(tx, _VERDICTS, addresses, channel=channel):
+        found[address] = Verdict(state, state == "subscribed" and not paused, reason, None, bool(paused))
+    return found
+
+
+def known(tx: Tx, channel: str, addresses: Collection[str]) -> set[str]:
+    """Which of these texts are normal addresses that somebody has, or of which something is known."""
+    rows = [*_among(tx, _KNOWN, addresses, channel=channel), *_among(tx, _HAD, addresses, kind=KIND_OF[channel])]
+    return {row[0] for row in rows}
+
+
+def suppressed(tx: Tx, keys: Collection[Key]) -> dict[Key, datetime]:
+    """Which of these addresses were closed when their person was erased, and since when."""
+    if not keys or not suppression.has_any(tx, suppression.CLOSED):
+        return {}
+    hashes = {tx.keyed_hash(suppression.closed_text(*key)): key for key in keys}
+    rows = _among(tx, _SUPPRESSED, hashes, kind=suppression.CLOSED)
+    return {hashes[found]: from_ms(at) for found, at in rows}
+
+
+def add_events(tx: Tx, events: Iterable[ConsentEvent]) -> None:
+    """Keep evidence; an event that is kept already stays as it is."""
+    _write(tx, _ADD, [_event_out(tx, event) for event in events])
+
+
+def is_kept(tx: Tx, event: ConsentEvent) -> bool:
+    """Whether this very event is kept already."""
+    mine = {"ws": tx.workspace, "channel": event.channel, "address": event.address, "key": event.key}
+    return tx.execute(_IS_KEPT, mine).first() is not None
+
+
+def save(tx: Tx, states: Mapping[Key, Held], at: datetime) -> None:
+    """Write the state of addresses; what is shown follows from it."""
+    _write(tx, _SAVE, [_state_out(tx, key, state, to_ms(at)) for key, state in sorted(states.items())])
+
+
+def rebuilt(tx: Tx, channel: str, address: str) -> Registers:
+    """The registers that the evidence of an address gives, computed from nothing."""
+    return state_of(item.event for item in evidence(tx, channel, [address]))
+
+
+def evidence(tx: Tx, channel: str, addresses: Collection[str]) -> list[Evidence]:
+    """The evidence of addresses on a channel, oldest first."""
+    return [_event_in(row) for row in sorted(_among(tx, _EVENTS_OF, addresses, channel=channel), key=lambda r: r.id)]
+
+
+def evidence_after(tx: Tx, after: int, *, limit: int = 1000) -> list[Evidence]:
+    """The next events of the workspace after one, in the order in which they were kept."""
+    return [_event_in(row) for row in tx.execute(_NEXT_EVENTS, {"ws": tx.workspace, "after": after, "limit": limit})]
+
+
+def each_state(tx: Tx, channel: str, *, batch: int = 1000) -> Iterator[dict[str, Held]]:
+    """What is known of every address of a channel, in order of the addresses."""
+    last = ""
+    mine = {"ws": tx.workspace, "channel": channel, "limit": batch}
+    while rows := tx.execute(_EACH, {**mine, "after": last}).all():
+        yield {address: Held(from_json(registers), _told_in(told)) for address, registers, told in rows}
+        last = rows[-1][0]
+
+
+# --- whose addresses they are ----------------------------------------------------------------------------------------
+
+
+def addresses(tx: Tx, ids: Collection[ContactId]) -> dict[ContactId, list[Address]]:
+    """The usable addresses of contacts, the primary ones marked; without raw text that is not needed to compare."""
+    found: dict[ContactId, list[Address]] = {}
+    for id_, kind, raw, normal, label, is_primary in _among(tx, _ADDRESSES, ids):
+        found.setdefault(id_, []).append(Address(kind, raw, normal, label, bool(is_primary)))
+    return found
+
+
+def owners(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, list[ContactId]]:
+    """Every contact that has these addresses, deleted and absorbed ones too."""
+    found: dict[str, list[ContactId]] = {}
+    for normal, id_ in _among(tx, _OWNERS, addresses, kind=KIND_OF[channel]):
+        found.setdefault(normal, []).append(id_)
+    return found
+
+
+def closed_of(tx: Tx, channel: str, ids: Collection[ContactId]) -> list[str]:
+    """The closed addresses of these contacts."""
+    return [row[0] for row in _among(tx, _CLOSED_OF, ids, channel=channel, kind=KIND_OF[channel])]
+
+
+def lock_owners(tx: Tx, channel: str, addresses: Collection[str]) -> None:
+    """Take hold of the contacts that show these addresses, before `lock`."""
+    if not tx.is_sqlite:
+        _among(tx, _LOCK_OWNERS, addresses, kind=KIND_OF[channel])
+
+
+def relabel(tx: Tx, channel: str, ids: Collection[ContactId]) -> int:
+    """Make contacts show the state of their primary address of this channel; the answer is how many changed."""
+    changed = []
+    for id_, was_in, was_why, state, paused, why in _among(tx, _LABELS, ids, channel=channel, kind=KIND_OF[channel]):
+        label = (state == "subscribed" and not paused, why or "")
+        if label != (bool(was_in), was_why):
+            changed.append({"ws": tx.workspace, "id": id_, "label": label[0], "why": label[1]})
+    _write(tx, _RELABEL, changed)
+    return len(changed)
+
+
+def relabel_owners(tx: Tx, channel: str, addresses: Collection[str]) -> int:
+    """`relabel` whoever has these addresses."""
+    return relabel(tx, channel, {id_ for ids in owners(tx, channel, addresses).values() for id_ in ids})
+
+
+# --- statements ------------------------------------------------------------------------------------------------------
+
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(4242002, CAST(:ws AS integer))")
+_HELD = "SELECT address, registers, told FROM consent_state WHERE workspace_id = :ws AND channel = :channel AND address"
+_VERDICTS = (
+    "SELECT address, state, reason, paused FROM consent_state"
+    " WHERE workspace_id = :ws AND channel = :channel AND address"
+)
+_KNOWN = "SELECT address FROM consent_state WHERE workspace_id = :ws AND channel = :channel AND address"
+_HAD = "SELECT DISTINCT normal FROM contact_address WHERE workspace_id = :ws AND kind = :kind AND normal"
+_SUPPRESSED = "SELECT hash, at FROM suppression WHERE workspace_id = :ws AND kind = :kind AND hash"
+_EVENT_COLUMNS = (
+    "id, channel, address, register, state, kind, source, actor, proof, occurred_at, observed_at FROM consent_event"
+)
+_EVENTS_OF = f"SELECT {_EVENT_COLUMNS} WHERE workspace_id = :ws AND channel = :channel AND address"
+_NEXT_EVENTS = sa.text(f"SELECT {_EVENT_COLUMNS} WHERE workspace_id = :ws AND id > :after ORDER BY id LIMIT :limit")
+_IS_KEPT = sa.text(
+    "SELECT 1 FROM consent_event"
+    " WHERE workspace_id = :ws AND channel = :channel AND address = :address AND event_key = :key"
+)
+_EACH = sa.text(
+    "SELECT address, registers, told FROM consent_state"
+    " WHERE workspace_id = :ws AND channel = :channel AND address > :after ORDER BY address LIMIT :limit"
+)
+_ADD = (
+    "INSERT INTO consent_event (workspace_id, event_key, channel, address, register, state, kind, source, actor, proof,"
+    " occurred_at, observed_at) VALUES (:ws, :key, :channel, :address, :register, :state, :kind, :source, :actor,"
+    " :proof, :occurred, :observed) ON CONFLICT DO NOTHING"
+)
+_SAVE = (
+    "INSERT INTO consent_state (workspace_id, channel, address, registers, state, reason, paused, told, updated_at)"
+    " VALUES (:ws, :channel, :address, :registers, :state, :reason, :paused, :told, :at)"
+    " ON CONFLICT (workspace_id, channel, address) DO UPDATE SET registers = excluded.registers,"
+    " state = excluded.state, reason = excluded.reason, paused = excluded.paused, told = excluded.told,"
+    " updated_at = excluded.updated_at"
+)
+_ADDRESSES = (
+    "SELECT contact_id, kind, raw, normal, label, is_primary FROM contact_address"
+    " WHERE workspace_id = :ws AND normal IS NOT NULL AND contact_id"
+)
+_OWNERS = "SELECT normal, contact_id FROM contact_address WHERE workspace_id = :ws AND kind = :kind AND normal"
+_CLOSED_OF = (
+    "SELECT DISTINCT s.address FROM contact_address a JOIN consent_state s ON s.workspace_id = a.workspace_id"
+    " AND s.channel = :channel AND s.address = a.normal WHERE a.workspace_id = :ws AND a.kind = :kind"
+    " AND s.state = 'unsubscribed' AND a.contact_id"
+)
+_LOCK_OWNERS = (
+    "SELECT c.id FROM contact c WHERE c.workspace_id = :ws AND c.id IN (SELECT a.contact_id FROM contact_address a"
+    " WHERE a.workspace_id = :ws AND a.kind = :kind AND a.normal = ANY(:list)) ORDER BY c.id FOR NO KEY UPDATE"
+)
+_LABELS = (
+    "SELECT c.id, c.subscribed, c.status_reason, s.state, s.paused, s.reason FROM contact c"
+    " LEFT JOIN contact_address a ON a.workspace_id = c.workspace_id AND a.contact_id = c.id AND a.kind = :kind"
+    " AND a.is_primary LEFT JOIN consent_state s ON s.workspace_id = c.workspace_id AND s.channel = :channel"
+    " AND s.address = a.normal WHERE c.workspace_id = :ws AND c.id"
+)
+_RELABEL = "UPDATE contact SET subscribed = :label, status_reason = :why WHERE workspace_id = :ws AND id = :id"
+
+
+@cache
+def _statement(text: str, is_sqlite: bool) -> sa.TextClause:
+    if ":list" in text:
+        return sa.text(text)
+    return sa.text(text + (" IN (SELECT value FROM json_each(:list))" if is_sqlite else " = ANY(:list)"))
+
+
+def _among(tx: Tx, statement: str, values: Collection[Any], **more: object) -> Sequence[Any]:
+    """The rows whose last named column is among these values: one parameter, however many they are."""
+    if not values:
+        return ()
+    listed = list(values)
+    return tx.execute(
+        _statement(statement, tx.is_sqlite),
+        {"ws": tx.workspace, "list": json.dumps(listed) if tx.is_sqlite else listed, **more},
+    ).all()
+
+
+def _write(tx: Tx, statement: str, rows: Sequence[Mapping[str, object]]) -> None:
+    if not rows:
+        return
+    if tx.is_sqlite:
+        tx.raw().executemany(statement, rows)
+    else:
+        tx.execute(sa.text(statement), rows)
+
+
+def _event_out(tx: Tx, event: ConsentEvent) -> dict[str, object]:
+    return {
+        "ws": tx.workspace,
+        "key": event.key,
+        "channel": event.channel,
+        "address": event.address,
+        "register": event.register.value,
+        "state": event.state.value,
+        "kind": event.kind,
+        "source": dumps(event.source_key) if event.source_key else event.source,
+        "actor": event.actor,
+        "proof": dumps(dict(event.proof)),
+        "occurred": to_ms(event.occurred_at),
+        "observed": to_ms(event.observed_at),
+    }
+
+
+def _event_in(row: Any) -> Evidence:
+    is_crm = row.register == Register.CRM.value
+    event = ConsentEvent(
+        row.channel,
+        row.address,
+        Register(row.register),
+        State(row.state),
+        row.kind,
+        from_ms(row.occurred_at),
+        from_ms(row.observed_at),
+        row.actor,
+        "" if is_crm else row.source,
+        loads(row.proof),
+        tuple(loads(row.source)) if is_crm else None,
+    )
+    return Evidence(row.id, event)
+
+
+def _state_out(tx: Tx, key: Key, state: Held, at: int) -> dict[str, object]:
+    verdict = shown(state.registers)
+    told = [[*source, told.value, to_ms(told.at), told.corrections] for source, told in sorted(state.told.items())]
+    return {
+        "ws": tx.workspace,
+        "channel": key[0],
+        "address": key[1],
+        "registers": to_json(state.registers),
+        "state": verdict.state,
+        "reason": verdict.reason,
+        "paused": verdict.paused,
+        "told": dumps(told) if told else "[]",
+        "at": at,
+    }
+
+
+def _told_in(text: str) -> dict[SourceKey, Told]:
+    if text == "[]":
+        return {}
+    return {(row[0], row[1], row[2]): Told(row[3], from_ms(row[4]), row[5]) for row in loads(text)}
