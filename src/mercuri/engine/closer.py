@@ -26,6 +26,11 @@ class Closer:
         """When each property was set."""
         return {name: version.at for name, version in self.times.get(record, {}).items()}
 
+    def sources(self, record: RecordId) -> dict[str, str]:
+        """Who set each property, in HubSpot's words."""
+        found = self.times.get(record, {})
+        return {name: f"{version.source} {version.source_id}".strip() for name, version in found.items()}
+
     def by_field(self, work: Work, record: RecordId) -> Times:
         """The same by our field names, with the author."""
         found = self.times.get(record, {})
@@ -48,7 +53,9 @@ def look(work: Work, records: Sequence[Record]) -> Closer:
         return NOTHING
     with work.look() as tx:
         known = links.of_records(tx, work.portal_id, [record.id for record in records])
-    names = [*consents, *(item.property for item in recent)]
+    # When an address changed decides whether a yes is of the old one or of the new one.
+    addresses = [item.property for item in work.mapping if consents and item.field in ("phone", "email")]
+    names = list(dict.fromkeys([*consents, *addresses, *(item.property for item in recent)]))
     wanted = [
         r.id for r in records if r.id in known and _matters(work, known[r.id], r, consents, {i.field for i in recent})
     ]

@@ -132,7 +132,17 @@ class _Page:
             follow.awake(link), shadow=shadow, remote_at=record.updated_at, seen_at=self.at, run=self.work.run.id
         )
         before = link.shadow
-        self.observed.append(Observed(held.id, record.id, shadow, before, self.look.by_property(record.id)))
+        self.observed.append(
+            Observed(
+                held.id,
+                record.id,
+                shadow,
+                before,
+                self.look.by_property(record.id),
+                self.look.sources(record.id),
+                record.updated_at,
+            )
+        )
         return self._compare(seen, held, record)
 
     def _compare(self, link: Link, held: Held, record: Record) -> str:
@@ -213,7 +223,7 @@ class _Page:
                 link, changeset = reconcile(self.tx, self.ledger, link, contact, one.fields)
                 changed = bool(changeset.to_local)
             self.ledger.links[link.record_id] = link
-            self.observed.append(Observed(contact.id, one.record_id, one.properties))
+            self.observed.append(Observed(contact.id, one.record_id, one.properties, changed_at=times[one.record_id]))
             self.work.count("updated" if changed else "unchanged")
 
     def _link(self, one: Newcomer, contact: ContactId, times: Mapping[RecordId, datetime | None]) -> Link:
@@ -232,7 +242,7 @@ class _Page:
             for one, contact in zip(newcomers, ids, strict=True)
         ]
         links.insert_many(self.tx, work.portal_id, rows)
-        self.observed += [Observed(row.contact_id, row.record_id, row.shadow) for row in rows]
+        self.observed += [Observed(row.contact_id, row.record_id, row.shadow, changed_at=row.remote_at) for row in rows]
         work.count("created", len(rows))
         if self.bulk:
             tell(self.tx, ids, self.at, bulk=True)

@@ -1,0 +1,346 @@
+"""Consent between the registers, the labels and a sandbox: what opens, what closes, and what HubSpot is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.support.world import OWNER, PORTAL, World
+
+from mercuri.core.consent import shown
+from mercuri.engine import consent, edit
+from mercuri.errors import UserError
+from mercuri.store import consent as store
+from mercuri.store import workspaces
+
+PHONE = "+14155552671"
+MAPPED: list[dict[str, Any]] = [{"property": "sms_opt_in", "channel": "sms", "kind": "opt_in"}]
+
+
+def a_person(world: World, opt_in: str = "true", **properties: str) -> str:
+    """A record of Ana, synced; HubSpot says `opt_in` of her phone."""
+    world.settings(two_way=False, consent_mapping=MAPPED)
+    record = world.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_opt_in": opt_in, **properties})
+    world.sync()
+    return record
+
+
+def label(world: World, record: str) -> str:
+    return world.of_record(record).subscription_status
+
+
+def says(world: World, text: str, address: str = PHONE, **more: Any) -> consent.Recorded:
+    world.clock.advance(60)
+    return consent.record(world.app, world.ws, "sms", address, "message", OWNER, text=text, **more)
+
+
+def push(world: World) -> int:
+    return consent.push_outs(world.app, world.ws, PORTAL)
+
+
+def sendable(world: World, address: str = PHONE) -> bool:
+    return consent.check(world.app, world.ws, "sms", [address])[0].sendable
+
+
+def test_a_mapped_property_opens_and_its_value_is_the_proof(both: World) -> None:
+    record = a_person(both)
+
+    found = consent.explain(both.app, both.ws, "sms", "(415) 555-2671")
+
+    assert label(both, record) == "subscribed"
+    assert found.verdict.sendable
+    [event] = found.evidence
+    assert event.proof["sms_opt_in"] == "true"
+    assert event.source_key == (PORTAL, record, "sms_opt_in")
+
+
+@pytest.mark.parametrize("value", ["", "false"])
+def test_nobody_is_subscribed_without_a_yes(world: World, value: str) -> None:
+    record = a_person(world, value)
+
+    assert label(world, record) == "not_subscribed"
+    assert not sendable(world)
+
+
+def test_a_stop_reaches_hubspot_at_once_with_two_way_off(both: World) -> None:
+    record = a_person(both)
+
+    answer = says(both, "Arrêt!")
+    told = push(both)
+
+    assert answer.heard == "out"
+    assert told == 1
+    assert both.record(record)["sms_opt_in"] == "false"
+    assert label(both, record) == "not_subscribed"
+    assert not sendable(both)
+
+
+def test_our_own_write_coming_back_says_nothing(world: World) -> None:
+    a_person(world)
+    says(world, "STOP")
+    push(world)
+    world.sync()
+
+    says(world, "START")
+
+    assert sendable(world)
+    assert [e.kind for e in consent.explain(world.app, world.ws, "sms", PHONE).evidence] == [
+        "property",
+        "message",
+        "message",
+    ]
+
+
+def test_our_own_write_says_nothing_when_nobody_saw_it_end(world: World) -> None:
+    record = a_person(world)
+    says(world, "STOP")
+    world.sandbox.fault("lost_reply_after", match="batch/update")
+    push(world)
+    assert world.record(record)["sms_opt_in"] == "false"
+
+    world.sync()
+    world.clock.advance(3600)
+    push(world)
+
+    kinds = [e.kind for e in consent.explain(world.app, world.ws, "sms", PHONE).evidence]
+    assert kinds == ["property", "message"]
+    assert not world.failures()
+
+
+def test_hubspot_that_says_yes_after_a_stop_is_corrected_twice_and_then_reported(both: World) -> None:
+    record = a_person(both)
+    says(both, "STOP")
+    push(both)
+    corrections = 0
+    for _ in range(5):
+        both.clock.advance(60)
+        both.sandbox.update(record, {"sms_opt_in": "true"})
+        both.sync()
+        push(both)
+        corrections += both.record(record)["sms_opt_in"] == "false"
+        assert label(both, record) == "not_subscribed"
+        assert not sendable(both)
+
+    assert corrections == 2
+    [failure] = both.failures()
+    assert "turned this opt-out back on" in failure.message
+
+
+def test_whoever_slipped_in_hubspot_corrects_it_there(both: World) -> None:
+    record = a_person(both, "false")
+    both.clock.advance(1)
+    both.sandbox.update(record, {"sms_opt_in": "true"})
+
+    both.sync()
+
+    assert label(both, record) == "subscribed"
+
+
+def test_another_record_with_the_same_number_does_not_open_it(both: World) -> None:
+    record = a_person(both, "false")
+    both.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_opt_in": "true"})
+
+    both.sync()
+
+    assert label(both, record) == "not_subscribed"
+
+
+def test_a_blank_opens_and_closes_nothing(world: World) -> None:
+    record = a_person(world)
+    world.sandbox.update(record, {"sms_opt_in": ""})
+
+    world.sync()
+
+    assert label(world, record) == "subscribed"
+
+
+def test_a_no_follows_to_a_new_number_and_a_yes_does_not(both: World) -> None:
+    refusing = a_person(both, "false")
+    willing = both.sandbox.create({"firstname": "Bo", "phone": "+14155552672", "sms_opt_in": "true"})
+    both.sync()
+    both.sandbox.update(refusing, {"phone": "+14155552673"})
+    both.sandbox.update(willing, {"phone": "+14155552674"})
+    both.settings(two_way=True)
+
+    both.sync()
+
+    [no, never] = consent.check(both.app, both.ws, "sms", ["+14155552673", "+14155552674"])
+    assert "says no" in no.reason
+    assert "Never asked" in never.reason
+    assert label(both, willing) == "not_subscribed"
+
+
+def test_a_no_follows_to_a_number_typed_here(world: World) -> None:
+    record = a_person(world, "false")
+
+    world.edit(world.of_record(record).id, phone="+14155552679")
+
+    assert "says no" in consent.check(world.app, world.ws, "sms", ["+14155552679"])[0].reason
+
+
+def test_staff_opens_what_staff_closed_with_a_reason_and_nothing_else(both: World) -> None:
+    record = a_person(both)
+    both.clock.advance(5)
+    consent.staff_out(both.app, both.ws, "sms", PHONE, OWNER)
+    with pytest.raises(UserError, match="needs a reason"):
+        consent.staff_in(both.app, both.ws, "sms", PHONE, OWNER, "")
+    both.clock.advance(5)
+    consent.staff_in(both.app, both.ws, "sms", PHONE, OWNER, "a slip of mine")
+    assert label(both, record) == "subscribed"
+
+    says(both, "stop")
+
+    with pytest.raises(UserError, match="Only the person"):
+        consent.staff_in(both.app, both.ws, "sms", PHONE, OWNER, "they told me")
+    assert label(both, record) == "not_subscribed"
+
+
+def test_words_that_look_like_a_stop_pause_until_someone_decides(both: World) -> None:
+    record = a_person(both)
+
+    assert says(both, "please stop sending me these").heard == "pause"
+    assert label(both, record) == "not_subscribed"
+    assert not sendable(both)
+    both.clock.advance(5)
+    consent.settle_pause(both.app, both.ws, "sms", PHONE, OWNER, is_stop=False)
+
+    assert sendable(both)
+    assert label(both, record) == "subscribed"
+
+
+def test_a_workspace_has_its_own_stop_words(world: World) -> None:
+    a_person(world)
+    assert says(world, "Abbestellen").heard == "none"
+    with world.app.db.write(world.ws) as tx:
+        from mercuri.core.settings import with_workspace_json
+
+        workspaces.save_settings(tx, with_workspace_json(workspaces.settings(tx), "stop_words", '["abbestellen"]'))
+
+    assert says(world, "Abbestellen!").heard == "out"
+
+
+def test_an_erased_person_who_comes_back_stays_closed(both: World) -> None:
+    record = a_person(both)
+    says(both, "STOP")
+    edit.erase_contact(both.app, both.ws, both.of_record(record).id, OWNER)
+    with both.app.db.read(both.ws) as tx:
+        assert not store.held(tx, "sms", [PHONE])
+    assert not sendable(both)
+
+    again = both.create(first_name="Ana", phone=PHONE)
+
+    assert both.contact(again).subscription_status == "not_subscribed"
+    assert [c.state for c in both.contact(again).consent if c.channel == "sms"] == ["unsubscribed"]
+    with pytest.raises(UserError, match="Only the person"):
+        consent.staff_in(both.app, both.ws, "sms", PHONE, OWNER, "new customer")
+    says(both, "START")
+    assert sendable(both)
+
+
+def test_a_new_contact_with_a_closed_number_shows_it_and_its_record_is_told(world: World) -> None:
+    a_person(world)
+    says(world, "STOP")
+    push(world)
+    world.clock.advance(60)
+    other = world.sandbox.create({"firstname": "Twin", "phone": PHONE})
+    world.sync()
+
+    assert label(world, other) == "not_subscribed"
+    assert world.record(other)["sms_opt_in"] == "false"
+
+
+def test_an_opt_out_that_nothing_can_carry_stands_among_the_failures(world: World) -> None:
+    a_person(world)
+    world.settings(consent_mapping=[])
+
+    says(world, "STOP")
+    push(world)
+
+    [failure] = world.failures()
+    assert "cannot be passed on" in failure.message
+    assert not sendable(world)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"channel": "fax"}, "no channel"),
+        ({"kind": "rumour"}, "no kind"),
+        ({"address": "12"}, "cannot be used"),
+        ({"text": None}, "needs its text"),
+        ({"kind": "carrier", "text": None, "state": "in"}, "only close"),
+        ({"kind": "form", "text": None, "state": "maybe"}, "state is one of"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_a_sentence(world: World, arguments: dict[str, Any], message: str) -> None:
+    given = {"channel": "sms", "address": PHONE, "kind": "message", "text": "START", **arguments}
+    with pytest.raises(UserError, match=message):
+        consent.record(
+            world.app,
+            world.ws,
+            given.pop("channel"),
+            given.pop("address"),
+            given.pop("kind"),
+            OWNER,
+            **given,
+        )
+    assert not sendable(world)
+
+
+def test_a_yes_of_years_ago_opens_nothing_and_one_of_the_future_counts_as_of_now(world: World) -> None:
+    now = world.app.now()
+    with pytest.raises(UserError, match="two years"):
+        says(world, "START", occurred_at=now - timedelta(days=1500))
+
+    answer = says(world, "START", occurred_at=now + timedelta(days=365))
+
+    assert "future" in answer.note
+    says(world, "STOP")
+    assert not sendable(world)
+
+
+def test_the_same_event_twice_is_one(both: World) -> None:
+    first = says(both, "STOP", proof={"id": "SM1"})
+    again = says(both, "STOP", proof={"id": "SM1"})
+
+    assert (first.was_known, again.was_known) == (False, True)
+    assert len(consent.explain(both.app, both.ws, "sms", PHONE).evidence) == 1
+
+
+def test_an_opt_out_of_an_address_that_nobody_has_is_kept_for_whoever_gets_it(world: World) -> None:
+    says(world, "STOP", "+14155552699")
+
+    someone = world.create(first_name="New", phone="415 555 2699")
+
+    assert world.contact(someone).subscription_status == "not_subscribed"
+    assert not sendable(world, "+14155552699")
+
+
+def test_a_yes_here_goes_to_hubspot_with_two_way_on_only(world: World) -> None:
+    record = a_person(world, "")
+    says(world, "START")
+    push(world)
+    assert not world.record(record).get("sms_opt_in")
+
+    world.settings(two_way=True)
+    says(world, "STOP")
+    says(world, "START")
+    push(world)
+
+    assert world.record(record)["sms_opt_in"] == "true"
+
+
+def test_state_is_what_the_evidence_gives(world: World) -> None:
+    record = a_person(world)
+    says(world, "stop")
+    push(world)
+    world.sandbox.update(record, {"sms_opt_in": "true"})
+    world.sync()
+    says(world, "please stop it")
+    says(world, "start")
+
+    with world.app.db.read(world.ws) as tx:
+        held = store.held(tx, "sms", [PHONE])[PHONE]
+        assert store.rebuilt(tx, "sms", PHONE) == held.registers
+        assert shown(held.registers).sendable
