@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import structlog
 from fastapi import FastAPI, Request
@@ -124,7 +124,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 async def _to_login(request: Request, error: Exception) -> Response:
     if request.url.path.startswith("/api"):
         return problem(401, "Log in first", "This needs a bearer token.")
-    back = render.local_path(request.headers.get("HX-Current-URL", "") if render.is_htmx(request) else _path(request))
+    back = render.local_path(_path(request))
     return _go(request, f"/login?next={quote(back)}")
 
 
@@ -139,6 +139,10 @@ def _go(request: Request, address: str) -> Response:
 
 
 def _path(request: Request) -> str:
+    """The page that the person is on, without the site."""
+    if render.is_htmx(request):
+        on = urlsplit(request.headers.get("HX-Current-URL", ""))
+        return f"{on.path}?{on.query}" if on.query else on.path
     if request.method != "GET":
         return "/contacts"
     return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path

@@ -164,6 +164,8 @@ def test_the_record_in_hubspot_is_linked_with_what_differs_on_purpose(site: Site
     assert card.one("a").attributes["href"] == "https://app.hubspot.com/contacts/4242/record/0-1/51"
     assert "Acme in sync" in card.text
     assert "Phone: HubSpot writes it in its own way" in card.text
+    row = site.browser("viewer").page("/contacts").one("tr", data_row="")
+    assert row.one("a", class_="chip").attributes["href"] == card.one("a").attributes["href"]
 
 
 def test_a_failure_says_what_to_fix_and_can_be_tried_again(site: Site) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
-from mercuri.core.contact import PortalId
+from mercuri.core.contact import Contact, ContactId, PortalId
 from mercuri.engine.csv_export import export_csv
 from mercuri.store import duplicates, pages, portals
 from mercuri.store.database import Tx
@@ -18,6 +18,7 @@ from mercuri.store.pages import ContactPage, Query
 from mercuri.store.portals import Portal
 from mercuri.web import auth, render, words
 from mercuri.web.auth import Viewer
+from mercuri.web.pages.contact_view import record_address
 from mercuri.web.pages.sync import sync_shown
 from mercuri.web.services import app_of, may_edit
 
@@ -127,7 +128,7 @@ def show(request: Request, viewer: Viewer) -> Response:
     target = request.headers.get("HX-Target", "") if render.is_htmx(request) else "page"
     with app.db.read(viewer.workspace) as tx:
         known = [portal for portal in portals.all(tx) if portal.state != "disconnected"]
-        context = _list(asked, pages.page(tx, asked.query), known)
+        context = _list(asked, pages.page(tx, asked.query), known, app.settings.hubspot_app_url)
         context["may_edit"] = may_edit(request)
         if target == "page":
             context |= {"sync": sync_shown(tx, app.now()), **_banner(tx, viewer.data)}
@@ -142,10 +143,11 @@ def show(request: Request, viewer: Viewer) -> Response:
     return response
 
 
-def _list(asked: Asked, page: ContactPage, known: list[Portal]) -> dict[str, Any]:
+def _list(asked: Asked, page: ContactPage, known: list[Portal], app_url: str) -> dict[str, Any]:
     shown = asked.shown + len(page.items)
     return {
         "contacts": page.items,
+        "records": _records(page.items, {portal.id: portal for portal in known}, app_url),
         "total_words": _total(page),
         "columns": [_column(asked, text, key) for text, key in _COLUMNS],
         "filters": _filters(asked, known),
@@ -157,6 +159,16 @@ def _list(asked: Asked, page: ContactPage, known: list[Portal]) -> dict[str, Any
         "more_href": asked.address(cursor=page.next_cursor, shown=shown) if page.next_cursor else "",
         "more_auto": shown < AUTOMATIC,
         "has_portal": bool(known),
+    }
+
+
+def _records(items: Sequence[Contact], known: Mapping[PortalId, Portal], app_url: str) -> dict[ContactId, str]:
+    """Where each contact is seen in HubSpot: its first record in a portal that is connected."""
+    return {
+        contact.id: record_address(known[link.portal_id], link.record_id, app_url)
+        for contact in items
+        for link in reversed(contact.hubspot)
+        if link.portal_id in known
     }
 
 
