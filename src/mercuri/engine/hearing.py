@@ -28,7 +28,8 @@ from mercuri.store.portals import Portal
 class Observed:
     """What a record says now: its properties, those seen `before` (None for the first time), and when each was set.
 
-    `sources` says who set a property, in HubSpot's words (CRM_UI, FORM, ...), as far as its history was read.
+    `sources` says who set a property, in HubSpot's words (CRM_UI, FORM, ...), as far as its history was read;
+    `changed_at` when the record changed last, so that no value of it was set later.
     """
 
     contact_id: ContactId
@@ -37,6 +38,7 @@ class Observed:
     before: Mapping[str, str] | None = None
     times: Mapping[str, datetime | None] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+    changed_at: datetime | None = None
 
 
 def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
@@ -152,7 +154,8 @@ class _Hearing:
                 proof[f"{name} source"] = one.sources[name]
         if self.run is not None:
             proof["run"] = str(self.run)
-        occurred = min(whole(set_at), self.at) if set_at else self.at
+        # Without its history, a value is as old as the last change of its record: so no later change is outvoted.
+        occurred = min(whole(set_at or one.changed_at or self.at), self.at)
         return ConsentEvent(
             *key,
             register=Register.CRM,
