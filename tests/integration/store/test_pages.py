@@ -291,3 +291,18 @@ def test_a_search_works_without_the_extension_of_postgresql(tmp_path: Path) -> N
         assert database.problems() == [
             "The extension pg_trgm is missing: searches read every contact. Ask for CREATE EXTENSION pg_trgm."
         ]
+
+
+def test_the_index_of_sqlite_holds_exactly_what_the_contacts_hold(sqlite_database: Database) -> None:
+    with sqlite_database.write(ACME) as tx:
+        ana, bo, *_ = contacts.insert_many(tx, CAST)
+        contacts.insert_many(tx, CAST, bulk=True)
+        contacts.change_fields(tx, ana, {"last_name": "Marsh"}, CAST[0].origins["email"], CAST[0].addresses)
+        contacts.erase(tx, bo)
+
+        search.index_missing(tx)
+        late = contacts.insert_many(tx, CAST)
+        contacts.erase(tx, late[-1])
+
+        tx.execute("INSERT INTO contact_fts (contact_fts, rank) VALUES ('integrity-check', 1)")
+        assert tx.execute("SELECT count(*) FROM contact_fts_docsize").scalar() == 10
