@@ -7,18 +7,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
-from tests.support.chromium import a_page, chromium, log_in, served
+from tests.support.chromium import a_page, log_in, served
 from tests.support.web import OWNER, PASSWORD, Site, a_site
 
 from mercuri.engine import edit
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -75,6 +75,7 @@ class Renderer:
             counted=words.counted,
             ago=words.ago,
             span=words.span,
+            lasted=words.lasted,
             moment=words.moment,
             clock=words.clock,
             field_name=words.field_name,
@@ -85,7 +86,7 @@ class Renderer:
         identity = getattr(request.state, "identity", None)
         chrome: dict[str, object] = {
             "identity": identity,
-            "csrf": self._csrf_of(identity) if identity else "",
+            "csrf": self._csrf(request, identity),
             "now": self._now(),
             "here": _here(request),
             "section": "",
@@ -95,6 +96,15 @@ class Renderer:
             "navigation": self._navigation(request) if identity and not is_htmx(request) else [],
         }
         return self._env.get_template(template).render({**chrome, **context})
+
+    def _csrf(self, request: Request, identity: Identity | None) -> str:
+        """One mask per request, so that a stream of parts repeats none of them for the mask alone."""
+        if identity is None:
+            return ""
+        if not hasattr(request.state, "csrf"):
+            request.state.csrf = self._csrf_of(identity)
+        token: str = request.state.csrf
+        return token
 
 
 def page(request: Request, template: str, *, status: int = 200, **context: object) -> HTMLResponse:

@@ -39,6 +39,16 @@ def span(length: timedelta) -> str:
     return f"{max(1, length // timedelta(minutes=1))} min"
 
 
+def lasted(length: timedelta) -> str:
+    """How long something took, to the second.
+
+    >>> lasted(timedelta(seconds=7.4)), lasted(timedelta(minutes=61, seconds=5))
+    ('7 s', '61 min 5 s')
+    """
+    minutes, seconds = divmod(round(length.total_seconds()), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
 def ago(at: datetime, now: datetime, bare: bool = False) -> str:
     """How long ago something was, or how far ahead it is; `bare` leaves the word away.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from mercuri.web.pages import contact, contacts, imports, login, setup, sync, welcome
+from mercuri.web.pages import conflicts, contact, contacts, imports, login, runs, setup, sync, welcome
 
 #: Pages that open without a login.
 OPEN_ROUTERS: tuple[APIRouter, ...] = (login.open_router, setup.router)
@@ -16,4 +16,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     contacts.router,
     imports.router,
     contact.router,
+    runs.router,
+    conflicts.router,
 )
