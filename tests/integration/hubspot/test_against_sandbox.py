@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import httpx
 import pytest
-from tests.support.clock import Clock
-from tests.support.hubspot import API, MemoryTokens
-from tests.support.sandbox import SandboxTransport, running_sandbox
+from tests.support.connected import PROPERTIES, connected
+from tests.support.hubspot import MemoryTokens
+from tests.support.sandbox import running_sandbox
 
 from mercuri.core.properties import Property
 from mercuri.errors import BadRequest, MissingScope, NotThere, Unauthorised, Unavailable
@@ -19,30 +15,6 @@ from mercuri.hubspot.pacing import Lane, Limit, Pacer
 from mercuri.hubspot.tokens import Tokens, TokenService
 from mercuri.hubspot.transport import open_http
 from mercuri.hubspot.webhooks import HintKind, Verdict, parse, verify
-from mercuri.sandbox import Sandbox, Switches
-
-PROPERTIES = ["firstname", "lastname", "email", "phone"]
-
-
-@dataclass
-class Desk:
-    """A portal and a client connected to it, on one hand-set clock."""
-
-    sandbox: Sandbox
-    client: Client
-    clock: Clock
-
-
-def connected(
-    *, contacts: int = 0, switches: dict[str, Any] | None = None, burst: Limit = Limit(1000, 1), **options: Any
-) -> Desk:
-    clock = Clock()
-    sandbox = Sandbox(contacts=contacts, now=clock.now, switches=Switches().changed(**(switches or {})), **options)
-    http = httpx.Client(transport=SandboxTransport(sandbox))
-    oauth = OAuth(API, API, "sandbox-client", "sandbox-secret", "http://localhost/callback", http, clock.now)
-    tokens = TokenService(MemoryTokens(Tokens(sandbox.static_token, kind="static")), oauth, clock.now, clock.sleep)
-    pacer = Pacer(burst, Limit(1000, 1), share=100, now=clock.monotonic, wall=clock.now, sleep=clock.sleep)
-    return Desk(sandbox, Client(http, API, tokens, pacer, portal="4242"), clock)
 
 
 def everyone(client: Client, properties: list[str] = PROPERTIES) -> list[str]:

@@ -1,0 +1,135 @@
+"""Reading a whole portal on two lanes that meet."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from tests.support.connected import PROPERTIES, Desk, connected
+
+from mercuri.errors import Unavailable
+from mercuri.hubspot import everything
+from mercuri.hubspot.everything import Portion, Progress, read_everything
+
+
+@pytest.fixture(autouse=True)
+def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(everything, "WORTH_IT", 300)
+    monkeypatch.setattr(everything, "WINDOW_PAGES", 4)
+
+
+def ids_of(portions: list[Portion]) -> list[str]:
+    return sorted(record.id for portion in portions for record in portion.records)
+
+
+def whole(desk: Desk) -> list[str]:
+    return sorted(desk.sandbox.contact_ids())
+
+
+@pytest.mark.parametrize("order", ["id", "none"])
+@pytest.mark.parametrize("disorder", [True, False])
+@pytest.mark.parametrize("contacts", [0, 1, 150, 301, 2500])
+def test_every_record_is_given_exactly_once(contacts, disorder, order):
+    desk = connected(contacts=contacts, switches={"list_order": order, "search_disorder": disorder})
+
+    portions = list(read_everything(desk.client, PROPERTIES))
+
+    assert ids_of(portions) == whole(desk)
+    assert [portion.last for portion in portions] == [False] * (len(portions) - 1) + [True]
+
+
+def test_the_second_lane_spares_the_list(monkeypatch):
+    desk = connected(contacts=3000)
+    ask, searched = desk.sandbox.handle, threading.Event()
+
+    def a_slow_list(method: str, path: str, *rest: Any) -> Any:
+        if method == "GET":
+            assert searched.wait(10)
+        elif desk.sandbox.counts()["search"] >= 12:
+            searched.set()
+        return ask(method, path, *rest)
+
+    monkeypatch.setattr(desk.sandbox, "handle", a_slow_list)
+
+    portions = list(read_everything(desk.client, PROPERTIES))
+
+    assert ids_of(portions) == whole(desk)
+    assert desk.sandbox.counts()["list"] < 30
+
+
+def test_what_the_list_can_do_alone_it_does_alone():
+    desk = connected(contacts=250)
+
+    list(read_everything(desk.client, PROPERTIES))
+
+    assert desk.sandbox.counts()["search"] == 1
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 5, 9])
+def test_a_reading_goes_on_from_where_it_was_stored(stop_after):
+    desk = connected(contacts=1500)
+    stored: list[Portion] = []
+    for portion in read_everything(desk.client, PROPERTIES):
+        stored.append(portion)
+        if len(stored) == stop_after:
+            break
+
+    progress = Progress(**asdict(stored[-1].progress))
+    rest = list(read_everything(desk.client, PROPERTIES, progress))
+
+    assert ids_of(stored + rest) == whole(desk)
+
+
+def test_a_search_that_fails_leaves_the_work_to_the_list():
+    desk = connected(contacts=700)
+    desk.sandbox.fault("500", count=0, match="search$", skip=1)
+
+    assert ids_of(list(read_everything(desk.client, PROPERTIES))) == whole(desk)
+
+
+def test_an_index_that_lags_never_hides_a_record():
+    desk = connected(contacts=700, lag_ms=3_600_000)
+    late = [desk.sandbox.create({"firstname": "Late"}) for _ in range(40)]
+
+    given = ids_of(list(read_everything(desk.client, PROPERTIES)))
+
+    # Those that only the list could know may be the next increment's, but nobody is given twice or invented.
+    assert set(whole(desk)) - set(late) <= set(given)
+    assert max(Counter(given).values()) == 1
+
+
+def test_trouble_with_the_list_is_told():
+    desk = connected(contacts=700)
+    desk.sandbox.fault("500", count=0, match="contacts$", method="GET")
+
+    with pytest.raises(Unavailable):
+        list(read_everything(desk.client, PROPERTIES))
+
+
+def test_properties_too_many_for_a_search_are_read_by_the_list():
+    desk = connected(contacts=700)
+    names = PROPERTIES + [f"own_property_with_a_long_name_{number:03}" for number in range(100)]
+
+    assert ids_of(list(read_everything(desk.client, names))) == whole(desk)
+    assert desk.sandbox.counts()["search"] == 1
+
+
+def test_records_that_come_and_go_meanwhile_do_no_harm():
+    desk = connected(contacts=1500)
+    before = set(desk.sandbox.contact_ids())
+    given: list[str] = []
+    gone: set[str] = set()
+
+    for number, portion in enumerate(read_everything(desk.client, PROPERTIES)):
+        given += [record.id for record in portion.records]
+        if number % 3 == 0:
+            desk.sandbox.create({"firstname": f"New {number}"})
+            victim = sorted(before - gone)[number]
+            desk.sandbox.archive(victim)
+            gone.add(victim)
+
+    assert before - gone <= set(given)
+    assert max(Counter(given).values()) == 1
