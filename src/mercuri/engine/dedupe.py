@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime
-
-from mercuri.core.contact import ContactId
-from mercuri.store.database import Tx
-
-
-def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime, *, bulk: bool = False) -> None:
-    """Note that addresses, names or the very existence of these contacts changed. `bulk` leaves groups to `rebuild`."""
-
-
-def rebuild(tx: Tx, at: datetime) -> None:
-    """Compute all groups of the workspace anew, after a bulk load."""
+from mercuri.engine.regrouping import contacts_changed as contacts_changed
+from mercuri.engine.regrouping import drain as drain
+from mercuri.engine.regrouping import nightly_check as nightly_check
+from mercuri.engine.regrouping import rebuild as rebuild

@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, CursorResult, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
 
 from mercuri.core.contact import WorkspaceId
 from mercuri.errors import UserError
@@ -52,6 +52,8 @@ class Tx:
         self.is_sqlite = conn.dialect.name == "sqlite"
         #: The hash of a text under the installation's key: what is kept of an address once its person is erased.
         self.keyed_hash = keyed_hash
+        #: What follows the commit, by name, in transactions of its own. It must not raise: the commit stands.
+        self.afterwards: dict[str, Callable[[Database], None]] = {}
 
     def execute(self, statement: sa.Executable | str, params: Any = None) -> CursorResult[*tuple[Any, ...]]:
         """Run a statement, or SQL text with `:name` parameters; a sequence of parameter sets runs it for each."""
@@ -153,11 +155,16 @@ class Database:
             with self._engine.connect() as conn:
                 conn = conn.execution_options(**{_WRITE: write})
                 with conn.begin():
-                    yield Tx(conn, workspace, self._keyed_hash)
+                    tx = Tx(conn, workspace, self._keyed_hash)
+                    yield tx
+        except TimeoutError as error:
+            raise Busy("Too many requests wait for the database. Nothing was changed; try again.") from error
         except DBAPIError as error:
             raise in_plain_words(error.orig, error) from error
         except (sqlite3.Error, *postgresql.ERRORS) as error:
             raise in_plain_words(error, error) from error
+        for act in tx.afterwards.values():
+            act(self)
 
     def upgrade(self) -> None:
         """Bring the tables to today's form; several processes may try at once. Raises UserError for newer tables."""

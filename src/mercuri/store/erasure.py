@@ -11,7 +11,7 @@ from mercuri.core.contact import ContactId
 from mercuri.store import schema
 from mercuri.store.database import Tx
 
-_BY_CONTACT = (schema.change, schema.conflict, schema.failure, schema.intent, schema.match_key, schema.dup_member)
+_BY_CONTACT = (schema.change, schema.conflict, schema.failure, schema.intent)
 
 
 def absorbed_by(tx: Tx, id_: ContactId) -> list[ContactId]:
@@ -26,7 +26,7 @@ def absorbed_by(tx: Tx, id_: ContactId) -> list[ContactId]:
 
 
 def forget(tx: Tx, ids: Collection[ContactId]) -> None:
-    """Delete the rows about these contacts. Links, contacts and outbox are the caller's business."""
+    """Delete the rows about these contacts. Links, contacts, outbox, keys and groups are the caller's business."""
     for table in _BY_CONTACT:
         tx.execute(delete(table).where(table.c.workspace_id == tx.workspace, table.c.contact_id.in_(list(ids))))
     pairs = schema.not_duplicate.c

@@ -548,11 +548,13 @@ dup_group = Table(
     _workspace(),
     Column("grp", BigInteger, nullable=False),
     Column("size", Integer, nullable=False),
-    Column("kinds", SmallInteger, nullable=False),  # 1 e-mail, 2 phone, 3 both: certainty, for sorting
+    Column("certainty", SmallInteger, nullable=False),  # 1 e-mail and phone, 2 e-mail alone, 3 phone alone
     Column("first_seen", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace_id", "grp"),
 )
-Index("dup_group_order", dup_group.c.workspace_id, dup_group.c.kinds, dup_group.c.size, dup_group.c.grp)
+Index("dup_group_certain", dup_group.c.workspace_id, dup_group.c.certainty, dup_group.c.size, dup_group.c.grp)
+Index("dup_group_size", dup_group.c.workspace_id, dup_group.c.size, dup_group.c.grp)
+Index("dup_group_seen", dup_group.c.workspace_id, dup_group.c.first_seen, dup_group.c.grp)
 
 dup_total = Table(
     "dup_total",
@@ -567,7 +569,7 @@ dirty_contact = Table(
     metadata,
     _workspace(),
     Column("contact_id", BigInteger, nullable=False),
-    Column("keys", Text, nullable=False, server_default="[]"),  # keys taken away, whose other holders must be looked at
+    Column("keys", Text, nullable=False, server_default="[]"),  # [kind, value] of each key lost or gained
     PrimaryKeyConstraint("workspace_id", "contact_id"),
 )
 

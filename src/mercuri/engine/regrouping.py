@@ -1,0 +1,51 @@
+"""The hooks that every change of contacts calls: match keys and groups follow at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from mercuri.core.contact import ContactId, WorkspaceId
+from mercuri.engine.app import App
+from mercuri.store import groups, match_keys, users
+from mercuri.store.database import Tx
+
+
+def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime, *, bulk: bool = False) -> None:
+    """Note that addresses, names or the very existence of these contacts changed. `bulk` leaves groups to `rebuild`."""
+    if not ids:
+        return
+    moved = match_keys.replace(tx, match_keys.due(tx, ids), fresh=bulk)
+    if not bulk:
+        groups.keys_changed(tx, moved, at)
+
+
+def rebuild(tx: Tx, at: datetime) -> None:
+    """Compute all groups of the workspace anew, after a bulk load."""
+    groups.rebuild(tx, at)
+
+
+def drain(app: App, ws: WorkspaceId) -> int:
+    """Do what a process that died between its commit and its drain left to do; for how many contacts."""
+    if app.db.is_sqlite:
+        return 0
+    with app.db.write(ws) as tx:
+        return groups.drain(tx, app.now())
+
+
+def nightly_check(app: App, ws: WorkspaceId) -> int:
+    """Compare the groups with a rebuild from scratch; returns how many differ, which is 0 unless something is broken.
+
+    Differences are mended and stand in the audit log.
+    """
+    drain(app, ws)
+    with app.db.read(ws) as tx:
+        found = groups.differences(tx)
+    if not found:
+        return 0
+    with app.db.write(ws) as tx:
+        found = groups.differences(tx)
+        if found:
+            groups.rebuild(tx, app.now())
+            users.note_audit(tx, "mercuri", "duplicates.mended", {"groups": found}, app.now())
+    return found
