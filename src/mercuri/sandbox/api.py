@@ -15,6 +15,7 @@ from mercuri.sandbox import admin, pages
 from mercuri.sandbox.acts import UTC_OFFSET_MS, Acts
 from mercuri.sandbox.answers import Answer, Refusal, html_answer, json_answer, no_such_route
 from mercuri.sandbox.faults import Fault, Faults
+from mercuri.sandbox.journal import FILES, Journal
 from mercuri.sandbox.limits import Limits
 from mercuri.sandbox.oauth import OAuth
 from mercuri.sandbox.portal import Portal
@@ -79,6 +80,7 @@ class Sandbox(Acts):
         self.limit_texts: dict[str, Any] = {"burst": burst, "search": search, "daily": daily}
         self.oauth = OAuth(lambda: self._ms, self._rng, client_id, client_secret, static_token, token_life_s)
         self.webhooks = Webhooks(self.portal, lambda: to_ms(self._now()), app_id, client_secret, Random(seed + 2))
+        self.journal = Journal(self.portal, lambda: self.public_url, Random(seed + 3))
         self.faults = Faults()
         self._routes = Routes(self)
         self.schema = self._routes.schema
@@ -98,6 +100,8 @@ class Sandbox(Acts):
             self._advance()
             if path.startswith("/sandbox/"):
                 return admin.answer(self, method, path, body)
+            if path.startswith(FILES):
+                return self.journal.file(path)
             if pages.is_page(path):
                 return pages.answer(self, method, path, query, body)
             return self._api(method, path, query, {name.lower(): value for name, value in headers.items()}, body)
@@ -141,6 +145,9 @@ class Sandbox(Acts):
         token = self.oauth.token(request.headers.get("authorization", ""))
         request = replace(request, token=token)
         is_search = area == "objects" and request.rest == ("search",)
+        if area == "journal":
+            # Exempt from the ten-second and the daily limit.
+            return self._routes.answer(area, request)
         self.limits.admit(static=token.static, is_search=is_search, retry_after=self.switches.retry_after == "present")
         told = self.limits.headers(static=token.static, is_search=is_search)
         try:

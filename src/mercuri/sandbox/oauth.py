@@ -19,6 +19,14 @@ KNOWN_SCOPES = frozenset(
         "crm.objects.owners.read", "crm.lists.read", "crm.lists.write", "crm.objects.companies.read",
     }
 )  # fmt: skip
+JOURNAL_SCOPES = frozenset(
+    {"webhooks-journal-data-access", "developer.webhooks_journal.read"}
+    | {
+        f"developer.webhooks_journal.{part}.{verb}"
+        for part in ("subscriptions", "snapshots")
+        for verb in ("read", "write")
+    }
+)
 REQUIRED_SCOPES = frozenset({"oauth"})
 _CODE_LIFE_MS = 10 * 60_000
 
@@ -105,7 +113,7 @@ class OAuth:
         if grant == "refresh_token":
             return self._by_refresh(form.get("refresh_token", ""))
         if grant == "client_credentials":
-            return self._issue(frozenset(form.get("scope", "").split()), "")
+            return self._by_credentials(frozenset(form.get("scope", "").split()))
         raise _refused(
             "unsupported_grant_type",
             "UNSUPPORTED_GRANT_TYPE",
@@ -172,6 +180,11 @@ class OAuth:
         if scopes is None:
             raise refused_refresh()
         return self._issue(scopes, refresh)
+
+    def _by_credentials(self, scopes: frozenset[str]) -> Token:
+        if not scopes or scopes - KNOWN_SCOPES - JOURNAL_SCOPES:
+            raise _refused("invalid_scope", "BAD_SCOPES", "missing or unknown scopes")
+        return self._issue(scopes, "")
 
     def _issue(self, scopes: frozenset[str], refresh: str) -> Token:
         token = Token(self._secret("CMa"), scopes, False, self._now_ms() + self.lifetime_s * 1000, refresh)

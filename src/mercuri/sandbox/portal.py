@@ -13,10 +13,11 @@ from dataclasses import replace
 from random import Random
 
 from mercuri.sandbox import calculated, merging
-from mercuri.sandbox.answers import Refusal, conflict, encode, invalid, not_found
+from mercuri.sandbox.answers import conflict, invalid, not_found
+from mercuri.sandbox.holders import Holders
 from mercuri.sandbox.index import SearchIndex
 from mercuri.sandbox.people import people
-from mercuri.sandbox.properties import BadValue, Property, check_value
+from mercuri.sandbox.properties import BadValue, Property, check_value, invalid_values
 from mercuri.sandbox.records import HUBSPOT, IMPORT, Author, Event, Record
 from mercuri.sandbox.standard import LIFECYCLE, SUBSCRIPTION_TYPES, standard_properties
 from mercuri.sandbox.switches import Switches
@@ -47,16 +48,15 @@ class Portal:
         self.archived: list[int] = []
         #: Merged-away id -> id of what it became.
         self.merged: dict[int, int] = {}
-        self.emails: dict[str, int] = {}
+        self.holders = Holders(name for name, prop in self.properties.items() if prop.unique)
         self.blocklist: set[str] = set()
         #: Names of properties that this portal's admin requires at creation (enforced on 2026-09 paths alone).
         self.required: tuple[str, ...] = ()
         self.listeners: list[Callable[[Event], None]] = []
-        self._unique_names = [name for name, prop in self.properties.items() if prop.unique]
-        self._unique: dict[str, dict[str, int]] = {}
         self._bumps: list[tuple[int, int]] = []
         self._bin: deque[tuple[int, int]] = deque()
         self._made = 0
+        self._top_id = _FIRST_ID
 
     # -- reading
 
@@ -75,12 +75,12 @@ class Portal:
     def find_by(self, name: str, value: str) -> Record | None:
         """The live record with a unique value: `email` (primary or additional) or a property with unique values."""
         if name == "email":
-            found = self.emails.get(value.strip().lower())
+            found = self.holders.of_address(value)
         else:
             prop = self.properties.get(name)
             if prop is None or not prop.unique:
                 raise invalid(f"Unable to perform update/upsert by non-unique 0-1 property {name}")
-            found = self._unique.get(name, {}).get(value)
+            found = self.holders.of_value(name, value)
         return self.find(found) if found is not None else None
 
     # -- writing
@@ -97,13 +97,13 @@ class Portal:
     def set_property(self, prop: Property) -> None:
         """Add a property, or put another definition in place of the present one."""
         self.properties[prop.name] = prop
-        self._unique_names = [name for name, each in self.properties.items() if each.unique]
+        self.holders.unique_names = [name for name, each in self.properties.items() if each.unique]
 
     def seed(self, count: int) -> None:
         """Add many invented contacts: over the last three years in an empty portal, else just now, as by an import."""
         now = self.now_ms()
         span = 0 if self.records else 3 * 365 * DAY_MS
-        first = (self.live[-1] if self.live else _FIRST_ID) + 1
+        first = self._top_id + 1
         ids = sorted(self.rng.sample(range(first, first + 40 * max(count, 1)), count))
         invented = zip(ids, people(self.rng, count, self._made), strict=True)
         fresh = [
@@ -111,8 +111,12 @@ class Portal:
             for n, (record_id, values) in enumerate(invented)
         ]
         self._made += count
+        self._top_id = ids[-1] if ids else self._top_id
         self.live.extend(ids)
         self.index.load((each.id, each.values, each.modified_ms) for each in fresh)
+        if span == 0:
+            for each in fresh:
+                self._tell("creation", each.id, now, IMPORT)
 
     def check_new(self, sent: Mapping[str, str], *, strict: bool) -> dict[str, str]:
         """The values a create would store. `strict` is what 2026-09 enforces and older paths do not."""
@@ -145,7 +149,7 @@ class Portal:
             else:
                 checked[name] = value
         if wrong:
-            raise self._invalid_values(wrong)
+            raise invalid_values(wrong, self.portal_id)
         return checked
 
     def create(self, checked: Mapping[str, str], author: Author, at_ms: int) -> Record:
@@ -161,7 +165,7 @@ class Portal:
         record = Record(record_id, values, at_ms, at_ms, author)
         self.records[record_id] = record
         insort(self.live, record_id)
-        self._claim(record)
+        self.holders.claim(record)
         self._publish(record, at_ms)
         self._tell("creation", record_id, at_ms, author)
         for name in checked:
@@ -182,9 +186,9 @@ class Portal:
             record.note(name, value, at_ms, author)
         for name, value in companions.items():
             record.note(name, value, at_ms, HUBSPOT)
-        self._release(record)
+        self.holders.release(record)
         self._store(record, {**changed, **companions}, at_ms)
-        self._claim(record)
+        self.holders.claim(record)
         for name, value in changed.items():
             self._tell("propertyChange", record.id, at_ms, author, name, value)
         return {**changed, **companions}
@@ -192,7 +196,7 @@ class Portal:
     def archive(self, record: Record, author: Author) -> None:
         """To the recycle bin. Neither modification date moves; the e-mail is free again."""
         now = self.now_ms()
-        self._release(record, keep_unique=self.switches.archived_holds_unique)
+        self.holders.release(record, keep_values=self.switches.archived_holds_unique)
         record.archived_ms = now
         self._remove(self.live, record.id)
         insort(self.archived, record.id)
@@ -206,15 +210,13 @@ class Portal:
         if record is None:
             raise not_found()
         now = self.now_ms()
-        if any(each in self.emails for each in record.addresses):
-            raise conflict(
-                "Cannot restore: an active contact has this email address",
-                self.emails.get(record.values.get("email", "")),
-            )
+        owners = [owner for each in record.addresses if (owner := self.holders.of_address(each)) is not None]
+        if owners:
+            raise conflict("Cannot restore: an active contact has this email address", owners[0])
         record.archived_ms = None
         self._remove(self.archived, record_id)
         insort(self.live, record_id)
-        self._claim(record)
+        self.holders.claim(record)
         self._store(record, calculated.values(record.values, record.values, self.switches), now)
         self._tell("restore", record_id, now, author)
         return record
@@ -239,14 +241,14 @@ class Portal:
             raise invalid("Cannot merge a contact with itself")
         now = self.now_ms()
         new_id = primary.id if self.switches.merge_id == "primary" else self._free_id()
-        survivor = merging.merged(primary, other, new_id, now, self.switches, self._unique_names)
+        survivor = merging.merged(primary, other, new_id, now, self.switches, self.holders.unique_names)
         for each in (primary, other):
             self._drop(each)
             if each.id != new_id:
                 self.merged[each.id] = new_id
         self.records[new_id] = survivor
         insort(self.live, new_id)
-        self._claim(survivor)
+        self.holders.claim(survivor)
         self._publish(survivor, now)
         self._tell_merge(primary, other, survivor, author, now)
         return survivor
@@ -282,20 +284,20 @@ class Portal:
         modified_ms = created_ms + int(self.rng.random() ** 3 * (now - created_ms))
         values["createdate"] = iso(created_ms)
         values["lastmodifieddate"] = iso(modified_ms)
-        values["hs_object_id"] = str(record_id)
         values["hs_object_source"] = "IMPORT"
         record = Record(record_id, values, created_ms, modified_ms, IMPORT)
+        values["hs_object_id"] = record.text_id
         self.records[record_id] = record
-        self._claim(record)
+        self.holders.claim(record)
         return record
 
     def _free_id(self) -> int:
         """A new id among the newest ones: above or below those given before."""
-        top = self.live[-1] if self.live else _FIRST_ID
         spread = 2_000
         while True:
-            candidate = max(_FIRST_ID, top - spread) + self.rng.randrange(2 * spread)
+            candidate = max(_FIRST_ID, self._top_id - spread) + self.rng.randrange(2 * spread)
             if candidate not in self.records and candidate not in self.merged:
+                self._top_id = max(self._top_id, candidate)
                 return candidate
             spread *= 2
 
@@ -303,39 +305,29 @@ class Portal:
         missing = [name for name in self.required if not checked.get(name)]
         if missing:
             message = f"Missing required properties: {', '.join(missing)}"
+            context = {"propertyName": missing}
             raise invalid(
-                message,
-                errors=[
-                    {"message": message, "code": "MISSING_REQUIRED_PROPERTY", "context": {"propertyName": missing}}
-                ],
+                message, errors=[{"message": message, "code": "MISSING_REQUIRED_PROPERTY", "context": context}]
             )
-        if self.switches.phone_only == "refuse" and not any(
-            checked.get(name) for name in ("email", "firstname", "lastname")
-        ):
+        named = any(checked.get(name) for name in ("email", "firstname", "lastname"))
+        if self.switches.phone_only == "refuse" and not named:
             raise invalid("At least one of email, firstname or lastname is required to create a contact")
 
     def _check_free(self, checked: Mapping[str, str], record: Record | None) -> None:
         addresses = [checked.get("email", ""), *checked.get("hs_additional_emails", "").split(";")]
         for address in filter(None, addresses):
-            owner = self.emails.get(address)
+            owner = self.holders.of_address(address)
             if owner is not None and (record is None or owner != record.id):
                 raise conflict(f"Contact already exists. Existing ID: {owner}", owner)
-            if record is None and address in self.blocklist and self.switches.recreate_erased == "refused":
+            if owner is None and address in self.blocklist and self.switches.recreate_erased == "refused":
                 raise invalid(
                     "This email address was permanently deleted",
                     errors=[{"message": "blocked", "code": "GDPR_BLACKLISTED_EMAIL"}],
                 )
         for name, value in checked.items():
-            holder = self._unique.get(name, {}).get(value)
+            holder = self.holders.of_value(name, value)
             if value and holder is not None and (record is None or holder != record.id):
                 raise conflict(f"Contact already exists. Existing ID: {holder}", holder)
-
-    def _invalid_values(self, wrong: list[BadValue]) -> Refusal:
-        items = encode([each.to_json(self.portal_id) for each in wrong]).decode()
-        errors = [
-            {"message": each.message, "code": each.error, "context": {"propertyName": [each.name]}} for each in wrong
-        ]
-        return invalid(f"Property values were not valid: {items}", errors=errors)
 
     def _store(self, record: Record, changes: Mapping[str, str], at_ms: int) -> None:
         values = {name: value for name, value in {**record.values, **changes}.items() if value}
@@ -347,27 +339,8 @@ class Portal:
     def _publish(self, record: Record, at_ms: int) -> None:
         self.index.put(record.id, record.values, record.modified_ms, at_ms)
 
-    def _claim(self, record: Record) -> None:
-        for address in record.addresses:
-            self.emails[address] = record.id
-        for name in self._unique_names:
-            value = record.values.get(name)
-            if value:
-                self._unique.setdefault(name, {})[value] = record.id
-
-    def _release(self, record: Record, *, keep_unique: bool = False) -> None:
-        for address in record.addresses:
-            if self.emails.get(address) == record.id:
-                del self.emails[address]
-        if keep_unique:
-            return
-        for name in self._unique_names:
-            value = record.values.get(name)
-            if value and self._unique.get(name, {}).get(value) == record.id:
-                del self._unique[name][value]
-
     def _drop(self, record: Record) -> None:
-        self._release(record)
+        self.holders.release(record)
         del self.records[record.id]
         self._remove(self.live if record.archived_ms is None else self.archived, record.id)
         self.index.put(record.id, None, record.modified_ms, self.now_ms())

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mercuri.sandbox.answers import Refusal, encode, invalid
 from mercuri.sandbox.switches import Switches
 from mercuri.sandbox.times import DAY_MS, is_date, iso, iso_date, parse_instant
 
@@ -105,6 +106,13 @@ class BadValue:
             "localizedErrorMessage": self.message,
             "portalId": portal_id,
         }
+
+
+def invalid_values(wrong: list[BadValue], portal_id: int) -> Refusal:
+    """The 400 that names every bad value, as JSON inside its message and again in `errors`."""
+    items = encode([each.to_json(portal_id) for each in wrong]).decode()
+    errors = [{"message": each.message, "code": each.error, "context": {"propertyName": [each.name]}} for each in wrong]
+    return invalid(f"Property values were not valid: {items}", errors=errors)
 
 
 def check_value(prop: Property, text: str, present: str, switches: Switches) -> str | BadValue:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mercuri.sandbox.api import Sandbox
 
 _DATED = ("2026-09", "2026-03")
+_JOURNAL = ("journal", "journal-local", "subscriptions", "snapshots")
 _TYPES = ("contacts", "contact", "0-1")
 
 
@@ -53,6 +54,8 @@ def parse_path(path: str) -> Place | None:
             return Place("preferences", version, tuple(rest))
         case ["oauth", version, *rest] if version in (*_DATED, "v3", "v1"):
             return Place("oauth", version, tuple(rest))
+        case ["webhooks-journal", part, version, *rest] if version in _DATED and part in _JOURNAL:
+            return Place("journal", version, (part, *rest))
         case ["account-info", version, *rest] if version in (*_DATED, "v3"):
             return Place("account", version, tuple(rest))
     return None
@@ -93,6 +96,7 @@ class Routes:
             "associations": self._associations,
             "preferences": self._preferences,
             "account": self._account,
+            "journal": self._sandbox.journal.route,
         }
         answer = answers[area](request)
         if answer is None:

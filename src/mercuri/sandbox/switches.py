@@ -76,8 +76,8 @@ class Switches:
     journal_properties: Literal["none", "all"] = "none"
     #: Most objects in one request for snapshots.
     snapshot_cap: Literal[100, 1000] = 100
-    #: Which spelling of the journal's scopes is granted.
-    journal_scopes: Literal["webhooks-journal", "both"] = "webhooks-journal"
+    #: Which spelling of the journal's scopes is known: the guide's, or the specification's as well.
+    journal_scopes: Literal["guide", "both"] = "guide"
     #: Optional fields of an error body.
     error_fields: Literal["random", "all"] = "random"
     #: What comes back when a person refuses the install.
