@@ -27,15 +27,15 @@ from mercuri.store.times import to_ms
 
 _c = schema.contact.c
 _a = schema.address.c
-#: A contact that is not part of a bulk load is searchable at once, unless so many wait that it would take long.
-_INDEX_AT_ONCE = 5_000
+#: A bulk load indexes so many contacts at a time.
+_BULK = 10_000
 
 
 def insert_many(tx: Tx, contacts: Sequence[NewContact], *, bulk: bool = False) -> list[ContactId]:
     """Insert contacts; the ids come in the same order, ascending.
 
-    With `bulk`, whoever loads calls `search.index_missing` at the end; until then these contacts are found all the
-    same, only slower.
+    With `bulk`, whoever loads calls `search.index_missing` at the end; until then the last of these contacts are found
+    all the same, only slower.
     """
     ids = [ContactId(number) for number in tx.reserve_ids(schema.contact, len(contacts))]
     clean = [rows.storable(new.fields) for new in contacts]
@@ -45,8 +45,7 @@ def insert_many(tx: Tx, contacts: Sequence[NewContact], *, bulk: bool = False) -
         row for id_, new in zip(ids, contacts, strict=True) for row in rows.address_rows(tx, id_, new.addresses)
     ]
     tx.insert_many(schema.address, rows.ADDRESS_COLUMNS, all_addresses)
-    if not bulk:
-        search.index_missing(tx, at_most=_INDEX_AT_ONCE)
+    search.index_new(tx, at_least=_BULK if bulk else 1)
     return ids
 
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, CursorResult, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from mercuri.core.contact import WorkspaceId
 from mercuri.errors import UserError
@@ -157,7 +158,7 @@ class Database:
                 with conn.begin():
                     tx = Tx(conn, workspace, self._keyed_hash)
                     yield tx
-        except TimeoutError as error:
+        except NoConnectionLeft as error:
             raise Busy("Too many requests wait for the database. Nothing was changed; try again.") from error
         except DBAPIError as error:
             raise in_plain_words(error.orig, error) from error

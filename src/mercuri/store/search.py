@@ -2,8 +2,8 @@
 
 A contact's text is its folded names, e-mails and digits, each word after two spaces. So three characters or more are
 found anywhere, and one or two at the start of a word only, by the same index of trigrams: "a" is looked for as
-"  a". SQLite has FTS5, whose rows a bulk load leaves out (`search_state.upto`) and adds at its end with
-`index_missing`; PostgreSQL has pg_trgm, or reads every contact where that is missing.
+"  a". SQLite has FTS5; contacts with an id beyond `search_state.upto` are not in it yet, since a bulk load adds many at
+a time. PostgreSQL has pg_trgm, or reads every contact where that is missing.
 """
 
 from __future__ import annotations
@@ -85,19 +85,20 @@ def candidates(tx: Tx, found: list[str], params: dict[str, Any]) -> str:
     )
 
 
-def index_missing(tx: Tx, at_most: int | None = None) -> None:
-    """Add to the search index what a bulk load left out; with `at_most`, only when it is no more than that.
-
-    On PostgreSQL, which left nothing out, the planner learns of the load at once and not at the next vacuum.
-    """
+def index_new(tx: Tx, *, at_least: int = 1) -> None:
+    """Add new contacts to the search index, unless they are fewer than `at_least`."""
     if not tx.is_sqlite:
-        if at_most is None:
-            tx.execute("ANALYZE contact, contact_address, link")
         return
     cursor = tx.raw()
     (upto,) = cursor.execute("SELECT upto FROM search_state").fetchone()
     (last,) = cursor.execute("SELECT coalesce(max(id), 0) FROM contact").fetchone()
-    if last <= upto or (at_most is not None and last - upto > at_most):
-        return
-    cursor.execute("INSERT INTO contact_fts (rowid, search) SELECT id, search FROM contact WHERE id > ?", (upto,))
-    cursor.execute("UPDATE search_state SET upto = ?", (last,))
+    if last - upto >= at_least:
+        cursor.execute("INSERT INTO contact_fts (rowid, search) SELECT id, search FROM contact WHERE id > ?", (upto,))
+        cursor.execute("UPDATE search_state SET upto = ?", (last,))
+
+
+def index_missing(tx: Tx) -> None:
+    """End a bulk load: index what it left out, and let PostgreSQL's planner know of it at once."""
+    index_new(tx)
+    if not tx.is_sqlite:
+        tx.execute("ANALYZE contact, contact_address, link")
