@@ -11,6 +11,7 @@ from mercuri.core.normalise import blank, normalise_email
 from mercuri.core.retry import FailureClass
 from mercuri.core.settings import OWN_ID_PROPERTY, MatchBy
 from mercuri.engine import failing
+from mercuri.engine.consent import Observed
 from mercuri.engine.matching import own_value
 from mercuri.engine.reconcile import Ledger, reconcile
 from mercuri.engine.sending import contact_key, link_created
@@ -131,6 +132,7 @@ def adopt(
         record.id, held.id, LinkState.LIVE, {}, kept(record.properties), record.updated_at, ledger.at, work.run.id
     )
     links.insert_many(tx, work.portal_id, [link])
+    ledger.observed.append(Observed(held.id, record.id, link.shadow, changed_at=record.updated_at))
     ledger.links[link.record_id], changeset = reconcile(tx, ledger, link, held, fields_of(record, work.mapping))
     if held.id in pending and not changeset.to_remote:
         # Otherwise the note is needed: what the record has yet to get is sent with the next batch.
@@ -218,6 +220,7 @@ def confirm(tx: Tx, ledger: Ledger, intent: Intent, record: Record, held: Held |
     else:
         links.remove(tx, work.portal_id, [record.id])
         links.insert_many(tx, work.portal_id, [replace(link, base={**link.base})])
+        ledger.observed.append(Observed(intent.contact_id, record.id, link.shadow, changed_at=record.updated_at))
         failures.clear(tx, work.portal_id, [contact_key(intent.contact_id)])
         work.counts["pushed_created"] += 1
     outbox.close(tx, [intent.id], "confirmed")

@@ -60,8 +60,7 @@ def hear_records(tx: Tx, portal: Portal, observed: Sequence[Observed], run: RunI
     items = portal.settings.consent_mapping
     if items and observed:
         _Hearing(tx, portal, run, whole(at)).hear(observed)
-        known = [one.contact_id for one in observed if one.before is not None]
-        optouts.note_contacts(tx, known, at)
+        optouts.note_contacts(tx, [one.contact_id for one in observed], at)
 
 
 class _Hearing:

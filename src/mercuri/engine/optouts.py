@@ -68,10 +68,10 @@ def note(tx: Tx, states: Mapping[Key, Held], at: datetime) -> None:
 
 def note_contacts(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
     """Note the closed addresses of contacts whose records may not know of it."""
-    for channel in KIND_OF:
-        closed = store.closed_of(tx, channel, ids)
-        if closed:
-            note(tx, {(channel, address): held for address, held in store.held(tx, channel, closed).items()}, at)
+    closed = store.closed_of(tx, ids)
+    for channel in {channel for channel, _ in closed}:
+        mine = [address for known, address in closed if known == channel]
+        note(tx, {(channel, address): held for address, held in store.held(tx, channel, mine).items()}, at)
 
 
 def push_outs(app: App, ws: WorkspaceId, portal_id: PortalId, *, calls: Calls | None = None) -> int:

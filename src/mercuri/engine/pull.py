@@ -9,7 +9,7 @@ from datetime import datetime
 from mercuri.core.contact import ContactId, LinkState, Origin, Record, RecordId
 from mercuri.core.mapping import fields_of
 from mercuri.core.normalise import normalise_phones
-from mercuri.engine import closer, consent, follow, matching
+from mercuri.engine import closer, follow, matching
 from mercuri.engine.closer import Closer
 from mercuri.engine.consent import Observed
 from mercuri.engine.fields import addresses
@@ -57,7 +57,6 @@ class _Page:
         self.tx, self.work, self.records, self.look, self.bulk = tx, work, records, look, bulk
         self.at = work.now
         self.ledger = Ledger(work, self.at)
-        self.observed: list[Observed] = []
         self.seen: list[RecordId] = []
 
     def store(self) -> None:
@@ -81,8 +80,6 @@ class _Page:
     def _finish(self) -> None:
         links.touch(self.tx, self.work.portal_id, self.seen, self.at, self.work.run.id)
         self.ledger.flush(self.tx)
-        if self.observed and self.work.settings.consent_mapping and not self.work.preview:
-            consent.hear_records(self.tx, self.work.portal, self.observed, self.work.run.id, self.at)
 
     # Records with a link
 
@@ -132,7 +129,7 @@ class _Page:
             follow.awake(link), shadow=shadow, remote_at=record.updated_at, seen_at=self.at, run=self.work.run.id
         )
         before = link.shadow
-        self.observed.append(
+        self.ledger.observed.append(
             Observed(
                 held.id,
                 record.id,
@@ -223,7 +220,9 @@ class _Page:
                 link, changeset = reconcile(self.tx, self.ledger, link, contact, one.fields)
                 changed = bool(changeset.to_local)
             self.ledger.links[link.record_id] = link
-            self.observed.append(Observed(contact.id, one.record_id, one.properties, changed_at=times[one.record_id]))
+            self.ledger.observed.append(
+                Observed(contact.id, one.record_id, one.properties, changed_at=times[one.record_id])
+            )
             self.work.count("updated" if changed else "unchanged")
 
     def _link(self, one: Newcomer, contact: ContactId, times: Mapping[RecordId, datetime | None]) -> Link:
@@ -242,7 +241,9 @@ class _Page:
             for one, contact in zip(newcomers, ids, strict=True)
         ]
         links.insert_many(self.tx, work.portal_id, rows)
-        self.observed += [Observed(row.contact_id, row.record_id, row.shadow, changed_at=row.remote_at) for row in rows]
+        self.ledger.observed += [
+            Observed(row.contact_id, row.record_id, row.shadow, changed_at=row.remote_at) for row in rows
+        ]
         work.count("created", len(rows))
         if self.bulk:
             tell(self.tx, ids, self.at, bulk=True)

@@ -13,6 +13,7 @@ from mercuri.core.contact import ContactId, LinkState, Record, RecordId
 from mercuri.core.mapping import fields_of
 from mercuri.core.retry import FailureClass
 from mercuri.engine import creating, failing, follow, parting, sending
+from mercuri.engine.consent import Observed
 from mercuri.engine.reconcile import Ledger, reconcile
 from mercuri.engine.sending import Sent, contact_key
 from mercuri.engine.shadow import kept
@@ -147,6 +148,7 @@ def _put_to_sleep(ledger: Ledger, link: Link, person: Held | None, *, is_there: 
 def _patch(tx: Tx, ledger: Ledger, link: Link, person: Held, record: Record) -> Intent | None:
     work = ledger.work
     awake = replace(follow.awake(link), shadow=kept(record.properties), remote_at=record.updated_at, seen_at=ledger.at)
+    ledger.observed.append(Observed(person.id, record.id, awake.shadow, link.shadow, changed_at=record.updated_at))
     seen, changeset = reconcile(tx, ledger, awake, person, fields_of(record, work.mapping))
     ledger.links[seen.record_id] = seen
     payload = {

@@ -50,6 +50,7 @@ class Ledger:
     changed: set[ContactId] = field(default_factory=set)
     to_send: set[ContactId] = field(default_factory=set)
     agreed: dict[RecordId, set[str]] = field(default_factory=dict)
+    observed: list[consent.Observed] = field(default_factory=list)
 
     def flush(self, tx: Tx, *, bulk: bool = False) -> None:
         """Write everything that was collected, and tell those who follow contacts."""
@@ -61,6 +62,8 @@ class Ledger:
         if self.changed:
             outbox.note_contacts(tx, sorted(self.changed), self.at, but=portal)
             tell(tx, self.changed, self.at, bulk=bulk)
+        if self.observed and work.settings.consent_mapping and not work.preview:
+            consent.hear_records(tx, work.portal, self.observed, work.run.id, self.at)
 
     def _store_conflicts(self, tx: Tx) -> int:
         open_now = conflicts.open_fields(tx, self.work.portal_id, list(self.agreed)) if self.agreed else {}

@@ -165,9 +165,9 @@ def owners(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, list[C
     return found
 
 
-def closed_of(tx: Tx, channel: str, ids: Collection[ContactId]) -> list[str]:
+def closed_of(tx: Tx, ids: Collection[ContactId]) -> set[Key]:
     """The closed addresses of these contacts."""
-    return [row[0] for row in _among(tx, _CLOSED_OF, ids, channel=channel, kind=KIND_OF[channel])]
+    return {(channel, address) for channel, address in _among(tx, _CLOSED_OF, ids)}
 
 
 def lock_owners(tx: Tx, channel: str, addresses: Collection[str]) -> None:
@@ -234,9 +234,9 @@ _ADDRESSES = (
 )
 _OWNERS = "SELECT normal, contact_id FROM contact_address WHERE workspace_id = :ws AND kind = :kind AND normal"
 _CLOSED_OF = (
-    "SELECT DISTINCT s.address FROM contact_address a JOIN consent_state s ON s.workspace_id = a.workspace_id"
-    " AND s.channel = :channel AND s.address = a.normal WHERE a.workspace_id = :ws AND a.kind = :kind"
-    " AND s.state = 'unsubscribed' AND a.contact_id"
+    "SELECT s.channel, s.address FROM contact_address a JOIN consent_state s ON s.workspace_id = a.workspace_id"
+    " AND s.channel IN ('sms', 'whatsapp', 'email') AND s.address = a.normal AND s.state = 'unsubscribed'"
+    " WHERE a.workspace_id = :ws AND a.normal IS NOT NULL AND a.contact_id"
 )
 _LOCK_OWNERS = (
     "SELECT c.id FROM contact c WHERE c.workspace_id = :ws AND c.id IN (SELECT a.contact_id FROM contact_address a"

@@ -344,3 +344,34 @@ def test_state_is_what_the_evidence_gives(world: World) -> None:
         held = store.held(tx, "sms", [PHONE])[PHONE]
         assert store.rebuilt(tx, "sms", PHONE) == held.registers
         assert shown(held.registers).sendable
+
+
+def test_a_no_in_hubspot_that_only_a_push_saw_is_heard(world: World) -> None:
+    record = a_person(world)
+    world.settings(two_way=True)
+    contact = world.of_record(record).id
+    world.clock.advance(60)
+    world.edit(contact, first_name="Anna")
+    world.sandbox.update(record, {"sms_opt_in": "false"})
+    world.sandbox.set_limits(lag_ms=3_600_000)  # the search shows nothing of it yet
+
+    world.sync()
+
+    assert world.record(record)["firstname"] == "Anna"
+    assert label(world, record) == "not_subscribed"
+
+
+def test_a_record_that_hubspot_merged_into_a_closed_one_is_told_again(world: World) -> None:
+    record = a_person(world)
+    says(world, "STOP")
+    push(world)
+    other = world.sandbox.create({"firstname": "Ana", "email": "ana@example.com", "sms_opt_in": "true"})
+    world.clock.advance(60)
+    survivor = world.sandbox.merge(other, record)
+    world.sandbox.update(survivor, {"sms_opt_in": "true", "phone": PHONE})
+
+    world.sync()
+    push(world)
+
+    assert world.record(survivor)["sms_opt_in"] == "false"
+    assert not sendable(world)
