@@ -204,3 +204,18 @@ def test_without_a_portal_nothing_is_started(site: Site) -> None:
 
     assert answer.status_code == 422
     assert "No HubSpot account is connected." in answer.text
+
+
+def test_an_empty_list_fills_by_itself_while_the_first_run_is_live(site: Site) -> None:
+    connect(site)
+    a_run(site, state="running", started_at=site.clock.now())
+    browser = site.browser("viewer")
+
+    waiting = browser.page("/contacts").one("div", id="list")
+    site.a_contact()
+    filled = parse(browser.part(waiting.attributes["hx-get"], "list").text).one("div", id="list")
+
+    assert "Contacts are on their way" in waiting.text
+    assert "every 2s" in waiting.attributes["hx-trigger"]
+    assert "Ana Duarte" in filled.text
+    assert "every" not in filled.attributes["hx-trigger"]

@@ -129,9 +129,10 @@ def show(request: Request, viewer: Viewer) -> Response:
     with app.db.read(viewer.workspace) as tx:
         known = [portal for portal in portals.all(tx) if portal.state != "disconnected"]
         context = _list(asked, pages.page(tx, asked.query), known, app.settings.hubspot_app_url)
-        context["may_edit"] = may_edit(request)
+        sync = sync_shown(tx, app.now())
+        context |= {"may_edit": may_edit(request), "is_syncing": sync.is_live}
         if target == "page":
-            context |= {"sync": sync_shown(tx, app.now()), **_banner(tx, viewer.data)}
+            context |= {"sync": sync, **_banner(tx, viewer.data)}
     if target == "page":
         return render.page(
             request, "contacts.html", section="contacts", asked=asked, selects=_selects(asked), **context

@@ -177,4 +177,6 @@ def start(request: Request, manager: Manager, form: Annotated[Form, Depends(sent
         return render.see_other(request, f"/runs/{started[-1].id}")
     if not render.is_htmx(request):
         return render.see_other(request, "/contacts")
-    return status(request, manager)
+    response = status(request, manager)
+    response.headers["HX-Trigger"] = "sync-started"
+    return response
