@@ -102,6 +102,7 @@ def import_csv(
     for batch in _batches(sheet.rows):
         with app.db.read(ws) if dry_run else app.db.write(ws) as tx:
             _import_batch(app, tx, batch, report, by, seen)
+    report.errors.sort(key=lambda error: error.line)
     if not dry_run:
         app.wake()
     return report
@@ -140,7 +141,7 @@ def _read(row: Row, report: ImportReport, by: By, rules: Rules, seen: _Seen) -> 
             raise UserError(row.problem)
         cells = {target: row.cells.get(column, "") for column, target in report.columns.items()}
         id_ = _id_of(cells.pop("id", ""))
-        values = {name: clean_text(value.strip()) for name, value in cells.items() if not blank(value)}
+        values = {name: clean_text(value) for name, value in cells.items() if not blank(value)}
         if not values:
             raise UserError("no value in it")
         step = _Step(row.number, id_, values, new_contact(values, by, rules))
