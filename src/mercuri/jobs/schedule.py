@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mercuri.core.contact import WorkspaceId
+from mercuri.engine import consent
 from mercuri.engine import run as runs
 from mercuri.engine import schedule as times
 from mercuri.engine.app import SYSTEM, App
@@ -17,11 +18,15 @@ from mercuri.store.portals import Portal
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Something to look after in every workspace, at most once per `period`."""
+    """Something to look after in every workspace, at most once per `period`.
+
+    One that is `always` done does not wait for the scheduler to be on.
+    """
 
     name: str
     period: timedelta
     act: Callable[[App, WorkspaceId], None]
+    always: bool = False
 
 
 def start_scheduled(app: App, ws: WorkspaceId) -> None:
@@ -40,6 +45,14 @@ def start_scheduled(app: App, ws: WorkspaceId) -> None:
                 portals.save(tx, portal.portal_id, next_at=following)
 
 
+def push_opt_outs(app: App, ws: WorkspaceId) -> None:
+    """Tell every portal of the opt-outs that wait, also while a run is under way there."""
+    with app.db.read(ws) as tx:
+        known = [portal.id for portal in portals.all(tx) if portal.state == "connected"]
+    for portal_id in known:
+        consent.push_outs(app, ws, portal_id)
+
+
 def _scheduled(app: App, ws: WorkspaceId) -> Iterator[Portal]:
     with app.db.read(ws) as tx:
         known = portals.all(tx)
@@ -49,4 +62,7 @@ def _scheduled(app: App, ws: WorkspaceId) -> Iterator[Portal]:
 
 
 #: The whole list.
-DUTIES: tuple[Duty, ...] = (Duty("scheduled runs", timedelta(seconds=5), start_scheduled),)
+DUTIES: tuple[Duty, ...] = (
+    Duty("opt-outs", timedelta(0), push_opt_outs, always=True),
+    Duty("scheduled runs", timedelta(seconds=5), start_scheduled),
+)

@@ -129,7 +129,9 @@ class Worker:
             runs_of.give_up(self.app, key[0], key[1], sentence)
 
     def _start_duties(self) -> None:
-        for duty in DUTIES if self._services.settings.scheduler == "on" else ():
+        for duty in DUTIES:
+            if not duty.always and self._services.settings.scheduler != "on":
+                continue
             pending = self._busy.get(duty.name)
             waited = time.monotonic() - self._done_at.get(duty.name, float("-inf"))
             if (pending is None or pending.done()) and waited >= duty.period.total_seconds():
