@@ -127,6 +127,22 @@ def _write(
     _replace_addresses(tx, id_, new)
 
 
+def overwrite(
+    tx: Tx, id_: ContactId, fields: Fields, origins: Mapping[str, Origin], addresses: Sequence[Address], at: datetime
+) -> None:
+    """Set all that a contact has, as a merge and its undo do; the caller holds the row (`held`)."""
+    _write(tx, id_, rows.storable(fields), origins, addresses, at)
+
+
+def lock(tx: Tx, ids: Collection[ContactId]) -> dict[ContactId, Held]:
+    """`held`, and nobody else changes these contacts until the transaction ends."""
+    found: dict[ContactId, Held] = {}
+    for chunk in rows.chunks(sorted(ids)):
+        query = sa.select(*rows.HELD_COLUMNS).where(_c.workspace_id == tx.workspace, _c.id.in_(chunk))
+        found.update((row[0], rows.held_of(row)) for row in tx.execute(query.order_by(_c.id).with_for_update()))
+    return found
+
+
 def _replace_addresses(tx: Tx, id_: ContactId, new: Sequence[Address]) -> None:
     if rows.addresses(tx, [id_]).get(id_, ()) == tuple(new):
         return
