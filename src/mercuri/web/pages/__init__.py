@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from mercuri.web.pages import conflicts, contact, contacts, imports, login, runs, setup, sync, welcome
+from mercuri.web.pages import (
+    conflicts,
+    connection,
+    contact,
+    contacts,
+    imports,
+    login,
+    mapping,
+    people,
+    rules,
+    runs,
+    setup,
+    sync,
+    welcome,
+)
 
 #: Pages that open without a login.
 OPEN_ROUTERS: tuple[APIRouter, ...] = (login.open_router, setup.router)
@@ -18,4 +32,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     contact.router,
     runs.router,
     conflicts.router,
+    connection.router,
+    mapping.router,
+    rules.router,
+    people.router,
 )

@@ -18,11 +18,13 @@ from mercuri.store.pages import ContactPage, Query
 from mercuri.store.portals import Portal
 from mercuri.web import auth, render, words
 from mercuri.web.auth import Viewer
+from mercuri.web.pages import bulk
 from mercuri.web.pages.contact_view import record_address
 from mercuri.web.pages.sync import sync_shown
 from mercuri.web.services import app_of, may_edit
 
 router = APIRouter()
+router.include_router(bulk.router)
 
 #: Rows of one page, and how many are appended by themselves before a person has to ask for more.
 PAGE = 50
@@ -130,7 +132,7 @@ def show(request: Request, viewer: Viewer) -> Response:
         known = [portal for portal in portals.all(tx) if portal.state != "disconnected"]
         context = _list(asked, pages.page(tx, asked.query), known, app.settings.hubspot_app_url)
         sync = sync_shown(tx, app.now())
-        context |= {"may_edit": may_edit(request), "is_syncing": sync.is_live}
+        context |= {"may_edit": may_edit(request), "is_syncing": sync.is_live, "bulk_fields": bulk.fields(tx)}
         if target == "page":
             context |= {"sync": sync, **_banner(tx, viewer.data)}
     if target == "page":
