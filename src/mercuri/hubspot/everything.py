@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import json
 import threading
+from array import array
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -56,7 +58,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Some records, each given once, and the progress once they are stored. `last` closes the reading."""
+    """Some records, and the progress once they are stored; `last` closes the reading.
+
+    Each record is given once, but for one case: a reading that went on after an interruption, and found in the end
+    that search had left some out, gives again what the list holds.
+    """
 
     records: tuple[Record, ...]
     progress: Progress
@@ -93,7 +99,10 @@ class _Reading:
         self._list_pool, self._search_pool = list_pool, search_pool
         self._progress = progress
         self._total = self._count()
-        self._alone = False
+        self._alone = self._short = False
+        # What the search lane gave: since it goes down, the negated ids come in ascending order.
+        self._given = array("q")
+        self._given_before = progress.floor
         self.stopped = threading.Event()
 
     def portions(self) -> Iterator[Portion]:
@@ -130,7 +139,7 @@ class _Reading:
         ids = [int(record.id) for record in page.records]
         if ids != sorted(set(ids)) or min(ids, default=before.top + 1) <= before.top:
             self._alone = True
-        fresh = tuple(r for r in page.records if before.floor is None or int(r.id) < before.floor)
+        fresh = tuple(r for r in page.records if not self._is_given(int(r.id)))
         top = max(ids, default=before.top)
         now = replace(before, after=page.after, top=top, listed=before.listed + len(fresh))
         return Portion(fresh, now, last=page.after is None or self._met(now))
@@ -138,16 +147,25 @@ class _Reading:
     def _searched(self, records: tuple[Record, ...], floor: int) -> Portion:
         before = self._progress
         fresh = tuple(r for r in records if int(r.id) > before.top)
+        self._given.extend(-int(record.id) for record in fresh)
         now = replace(before, floor=max(floor, before.top + 1), found=before.found + len(fresh))
         return Portion(fresh, now, last=self._met(now))
 
+    def _is_given(self, record_id: int) -> bool:
+        """Whether search gave it; of an interrupted reading only the bound is known, trusted until numbers fail."""
+        if self._given_before is not None and record_id >= self._given_before:
+            return not self._short
+        place = bisect_left(self._given, -record_id)
+        return place < len(self._given) and self._given[place] == -record_id
+
     def _met(self, now: Progress) -> bool:
-        """Whether the lanes have met, holding together as many records as HubSpot counts; else the list goes on."""
+        """Whether the lanes have met, holding as many records as HubSpot counts; if fewer, the list goes on."""
         if self._alone or now.floor is None or now.top < now.floor - 1:
             return False
         # People may have added or deleted some meanwhile; what was added is the next increment's.
-        self._alone = now.listed + now.found < min(self._total, self._count())
-        return not self._alone
+        self._short = now.listed + now.found < min(self._total, self._count())
+        self._alone = self._short
+        return not self._short
 
     def _next_window(self, below: int | None) -> Future[list[Piece]] | None:
         above = self._progress.top
