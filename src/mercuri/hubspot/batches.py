@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mercuri.core.contact import Record
 from mercuri.errors import BadRequest, HubSpotError, MissingScope, NotThere, RateLimited, Unauthorised, Unavailable
 from mercuri.hubspot.errors import from_fault, refusals
-from mercuri.hubspot.wire import BatchAnswer, Fault, Write, Written
+from mercuri.hubspot.messages import BatchAnswer, Fault, Write, Written
 
 #: Most inputs of one batch (contacts guide).
 BATCH = 100

@@ -18,15 +18,15 @@ from mercuri.core.properties import Property
 from mercuri.errors import BadRequest, MissingScope, NotThere
 from mercuri.hubspot import batches, wire
 from mercuri.hubspot.batches import Outcome as Outcome
+from mercuri.hubspot.messages import Account as Account
+from mercuri.hubspot.messages import Filter as Filter
+from mercuri.hubspot.messages import Page as Page
+from mercuri.hubspot.messages import Write as Write
 from mercuri.hubspot.pacing import Lane, Pacer
 from mercuri.hubspot.tokens import TokenService
 from mercuri.hubspot.transport import Calls as Calls
 from mercuri.hubspot.transport import Kind, Request, T, Transport
 from mercuri.hubspot.wire import API_VERSION as API_VERSION
-from mercuri.hubspot.wire import Account as Account
-from mercuri.hubspot.wire import Filter as Filter
-from mercuri.hubspot.wire import Page as Page
-from mercuri.hubspot.wire import Write as Write
 
 #: Most records of one list page, of one search page, and of one batch (contacts and search guides).
 LIST_PAGE = 100

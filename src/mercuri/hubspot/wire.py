@@ -1,4 +1,4 @@
-"""JSON <-> core types; the only place that spells HubSpot's key names.
+"""JSON <-> core types; the only place that spells the key names of records, properties and searches.
 
 Every parser takes what `json.loads` gave and raises `Malformed` when what must be there is not: an answer that was
 cut or came from something else than HubSpot must never look like an empty one.
@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from mercuri.core.contact import PropertyVersion, Record, RecordId
 from mercuri.core.properties import Option, Property
+from mercuri.hubspot.messages import Account, BatchAnswer, Fault, Filter, Page, Write, Written
 
 API_VERSION = "2026-09"
 CONTACTS = f"/crm/objects/{API_VERSION}/contacts"
@@ -38,75 +38,6 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 class Malformed(ValueError):
     """An answer that cannot be one of HubSpot's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of records; `after` None is the last. `total` is known for searches only."""
-
-    records: tuple[Record, ...]
-    after: str | None
-    total: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """One condition of a search. `value` and `high` bound BETWEEN; `values` are for IN, lower-case for texts."""
-
-    property: str
-    operator: str
-    value: str | None = None
-    high: str | None = None
-    values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """What one record is to become; `key` is its id, or the value of the unique property of an upsert."""
-
-    key: str
-    properties: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The portal itself. `domain` is the customer's web domain, empty where HubSpot does not tell."""
-
-    portal_id: str
-    time_zone: str = ""
-    ui_domain: str = ""
-    hosting: str = ""
-    account_type: str = ""
-    domain: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One result of a batch write: the record as far as HubSpot shows it, and which input it answers."""
-
-    record: Record
-    trace: str | None
-    created: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One error of a batch, and the inputs it names: by trace id, or by record id."""
-
-    category: str
-    message: str
-    traces: tuple[str, ...]
-    ids: tuple[str, ...]
-    existing_id: str | None
-    raw: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchAnswer:
-    """What a batch write did, in no order to rely on."""
-
-    written: tuple[Written, ...]
-    faults: tuple[Fault, ...]
 
 
 def loads(content: bytes) -> Any:
