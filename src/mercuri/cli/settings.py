@@ -79,13 +79,9 @@ def _set_portal(s: Session, portal: str | None, key: str, value: str) -> dict[st
 
 def _set_workspace(s: Session, key: str, value: str) -> dict[str, object]:
     from mercuri.core import settings as core
-    from mercuri.store import users, workspaces
+    from mercuri.engine import consent_setup
 
-    with s.app.db.write(s.ws) as tx:
-        after = core.with_workspace_json(workspaces.settings(tx), key, value)
-        workspaces.save_settings(tx, after)
-        users.note_audit(tx, s.actor.name, "workspace.settings", {"key": key}, s.app.now())
-    return core.to_document(after)
+    return core.to_document(consent_setup.change_workspace(s.app, s.ws, key, value, s.actor))
 
 
 def _read(key: str, value: str) -> object:

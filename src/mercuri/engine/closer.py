@@ -66,7 +66,8 @@ def look(work: Work, records: Sequence[Record]) -> Closer:
 def _matters(work: Work, link: Link, record: Record, consents: Sequence[str], recent: set[str]) -> bool:
     if link.state is not LinkState.LIVE:
         return False
-    if any(record.properties.get(name, "") != link.shadow.get(name, "") for name in consents):
+    # One that was never asked for has not flipped: it is heard without its history.
+    if any(record.properties.get(name, "") != link.shadow[name] for name in consents if name in link.shadow):
         return True
     remote = fields_of(record, work.mapping)
     nothing = Base("", "")

@@ -50,6 +50,8 @@ def _end(tx: Tx, work: Work, *, bulk: bool) -> None:
     if bulk:
         search.index_missing(tx)
         dedupe.rebuild(tx, work.now)
+    if still := work.portal.reading.get("reread"):
+        work.note_reading(tx, reread=[name for name in still if name not in work.ask])
     start = from_ms(work.checkpoint["started"]) - LAG
     if work.portal.watermark is None or work.portal.watermark < start:
         portals.set_watermark(tx, work.portal_id, start)

@@ -52,18 +52,26 @@ _FIND = "Find out which workflow or form in HubSpot sets it, and stop it there. 
 _NAMES = {"sms": "SMS", "whatsapp": "WhatsApp", "email": "e-mail"}
 
 
-def note(tx: Tx, states: Mapping[Key, Held], at: datetime) -> None:
-    """Note for every connected portal what it has to be told of these addresses; what it said itself is left out."""
+def note(tx: Tx, states: Mapping[Key, Held], at: datetime, *, only: PortalId | None = None) -> None:
+    """Note for every connected portal what it has to be told of these addresses; what it said itself is left out.
+
+    `only` leaves out every other portal.
+    """
     if not states:
         return
     opened = [_failure_key(key) for key, held in states.items() if _opened_here(held)]
     for portal in portals.all(tx):
-        if portal.state != "disconnected":
+        if portal.state != "disconnected" and only in (None, portal.id):
             failures.clear(tx, portal.id, opened)
             wanted: dict[str, dict[str, str]] = {
                 _name(key): {} for key, held in states.items() if _concerns(portal, key, held)
             }
             outbox.note_many(tx, portal.id, "consent", wanted, at)
+
+
+def note_all(tx: Tx, portal_id: PortalId, keys: Collection[Key], at: datetime) -> None:
+    """Note addresses for a portal whatever their state."""
+    outbox.note_many(tx, portal_id, "consent", {_name(key): {} for key in keys}, at)
 
 
 def note_contacts(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:

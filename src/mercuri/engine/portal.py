@@ -113,6 +113,7 @@ def change_settings(
             zone = str(portal.account.get("time_zone") or "UTC")
             portals.save(tx, portal_id, next_at=next_time(settings.schedule, app.now(), zone))
         _ask_for_comparison(tx, portal, settings, app.now())
+        _ask_for_reading(tx, portal, settings)
         users.note_audit(tx, actor.name, "settings.changed", {"portal": portal_id, "keys": sorted(values)}, app.now())
     return settings
 
@@ -121,6 +122,15 @@ def _ask_for_comparison(tx: Tx, portal: Portal, settings: PortalSettings, at: da
     """With other rules the same values may have to move: the next run compares all links, without reading anything."""
     if settings.two_way and any(getattr(settings, key) != getattr(portal.settings, key) for key in _COMPARED):
         portals.save(tx, portal.id, reading={**portal.reading, "compare": at.isoformat()})
+
+
+def _ask_for_reading(tx: Tx, portal: Portal, settings: PortalSettings) -> None:
+    """A property that speaks of consent and was not asked for so far is read of all records by the next run."""
+    before = {name for item in portal.settings.consent_mapping for name in item.properties}
+    new = {name for item in settings.consent_mapping for name in item.properties} - before
+    if new and portal.watermark is not None:
+        reading = portals.get(tx, portal.id).reading
+        portals.save(tx, portal.id, reading={**reading, "reread": sorted({*reading.get("reread", ()), *new})})
 
 
 def _connect(app: App, ws: WorkspaceId, tokens: Tokens, hub_id: str | None, actor: Actor) -> Portal:

@@ -51,15 +51,17 @@ def request(
 ) -> Run:
     """Queue a run of a connected portal. Raises Clash with the live run when there is one.
 
-    The first run of a portal is a full one. A preview may ask what turning `two_way` on would do.
+    The first run of a portal is a full one, and so is the next one once another property speaks of consent. A preview
+    may ask what turning `two_way` on would do.
     """
     require(actor, "manager")
     with app.db.write(ws) as tx:
         portal = _connected(tx, portal_id)
-        kind = "full" if full or portal.watermark is None else "incremental"
+        reread = bool(portal.reading.get("reread"))
+        kind = "full" if full or reread or portal.watermark is None else "incremental"
         options = {} if two_way is None else {"two_way": two_way}
         found = _create(tx, app, portal, kind, trigger, actor, preview=preview, options=options)
-        if kind == "full" and not preview:
+        if kind == "full" and not preview and not reread:
             _take_up(tx, found, app.now())
     app.wake()
     return found

@@ -6,6 +6,7 @@ The statements are written by hand, since a load runs each of them for every pag
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +27,7 @@ from mercuri.core.consent import (
     state_of,
     to_json,
 )
-from mercuri.core.contact import Address, ContactId
+from mercuri.core.contact import Address, ContactId, PortalId, RecordId
 from mercuri.store import suppression
 from mercuri.store.database import Tx
 from mercuri.store.jsons import dumps, loads
@@ -55,6 +56,8 @@ class Held:
     registers: Registers = field(default_factory=Registers)
     told: Mapping[SourceKey, Told] = field(default_factory=dict)
 
+
+_LIKE = re.compile(r"[%_\\]")
 
 #: An address on a channel.
 Key = tuple[str, str]
@@ -146,6 +149,13 @@ def each_state(tx: Tx, channel: str, *, batch: int = 1000) -> Iterator[dict[str,
         last = rows[-1][0]
 
 
+def last_said(tx: Tx, portal: PortalId, name: str) -> datetime | None:
+    """When a mapped property last said something new; None when it never did."""
+    pattern = '["' + _LIKE.sub(r"\\\g<0>", portal) + '",%,"' + _LIKE.sub(r"\\\g<0>", name) + '"]'
+    at = tx.execute(_LAST_SAID, {"ws": tx.workspace, "pattern": pattern}).scalar()
+    return None if at is None else from_ms(at)
+
+
 # --- whose addresses they are ----------------------------------------------------------------------------------------
 
 
@@ -174,6 +184,18 @@ def lock_owners(tx: Tx, channel: str, addresses: Collection[str]) -> None:
     """Take hold of the contacts that show these addresses, before `lock`."""
     if not tx.is_sqlite:
         _among(tx, _LOCK_OWNERS, addresses, kind=KIND_OF[channel])
+
+
+def contacts_after(tx: Tx, after: ContactId, *, limit: int) -> list[ContactId]:
+    """The next contacts after an id, deleted and absorbed ones too."""
+    rows = tx.execute(_CONTACTS_AFTER, {"ws": tx.workspace, "after": after, "limit": limit})
+    return [ContactId(row[0]) for row in rows]
+
+
+def shadows(tx: Tx, portal: PortalId, after: RecordId, *, limit: int) -> list[tuple[RecordId, dict[str, str]]]:
+    """What the next linked records after an id said when they were last seen."""
+    asked = {"ws": tx.workspace, "portal": portal, "after": after, "limit": limit}
+    return [(RecordId(record), loads(shadow)) for record, shadow in tx.execute(_SHADOWS, asked)]
 
 
 def relabel(tx: Tx, channel: str, ids: Collection[ContactId]) -> int:
@@ -216,6 +238,15 @@ _EACH = sa.text(
     "SELECT address, registers, told FROM consent_state"
     " WHERE workspace_id = :ws AND channel = :channel AND address > :after ORDER BY address LIMIT :limit"
 )
+_LAST_SAID = sa.text(
+    "SELECT max(occurred_at) FROM consent_event"
+    " WHERE workspace_id = :ws AND register = 'crm' AND source LIKE :pattern ESCAPE '\\'"
+)
+_CONTACTS_AFTER = sa.text("SELECT id FROM contact WHERE workspace_id = :ws AND id > :after ORDER BY id LIMIT :limit")
+_SHADOWS = sa.text(
+    "SELECT record_id, shadow FROM link WHERE workspace_id = :ws AND portal_id = :portal AND record_id > :after"
+    " AND state IN ('live', 'blocked') ORDER BY record_id LIMIT :limit"
+)
 _ADD = (
     "INSERT INTO consent_event (workspace_id, event_key, channel, address, register, state, kind, source, actor, proof,"
     " occurred_at, observed_at) VALUES (:ws, :key, :channel, :address, :register, :state, :kind, :source, :actor,"
@@ -233,10 +264,11 @@ _ADDRESSES = (
     " WHERE workspace_id = :ws AND normal IS NOT NULL AND contact_id"
 )
 _OWNERS = "SELECT normal, contact_id FROM contact_address WHERE workspace_id = :ws AND kind = :kind AND normal"
+# CROSS JOIN tells SQLite to begin with the addresses; it would read every state of the workspace first.
 _CLOSED_OF = (
-    "SELECT s.channel, s.address FROM contact_address a JOIN consent_state s ON s.workspace_id = a.workspace_id"
-    " AND s.channel IN ('sms', 'whatsapp', 'email') AND s.address = a.normal AND s.state = 'unsubscribed'"
-    " WHERE a.workspace_id = :ws AND a.normal IS NOT NULL AND a.contact_id"
+    "SELECT s.channel, s.address FROM contact_address a CROSS JOIN consent_state s"
+    " WHERE s.workspace_id = a.workspace_id AND s.channel IN ('sms', 'whatsapp', 'email') AND s.address = a.normal"
+    " AND s.state = 'unsubscribed' AND a.workspace_id = :ws AND a.normal IS NOT NULL AND a.contact_id"
 )
 _LOCK_OWNERS = (
     "SELECT c.id FROM contact c WHERE c.workspace_id = :ws AND c.id IN (SELECT a.contact_id FROM contact_address a"

@@ -39,10 +39,14 @@ def forget(tx: Tx, ids: Collection[ContactId]) -> None:
 
 
 def forget_addresses(tx: Tx, channels: Collection[str], addresses: Collection[str]) -> None:
-    """Delete the evidence and the state of addresses that nobody has any more."""
+    """Delete the evidence and the state of addresses that nobody has any more, and what waits because of them."""
     for table in (schema.consent_event, schema.consent_state):
         mine = and_(table.c.workspace_id == tx.workspace, table.c.channel.in_(list(channels)))
         tx.execute(delete(table).where(mine, table.c.address.in_(list(addresses))))
+    waiting = schema.outbox.c
+    names = [f"{channel}:{address}" for channel in channels for address in addresses]
+    mine = and_(waiting.workspace_id == tx.workspace, waiting.kind == "consent", waiting.key.in_(names))
+    tx.execute(delete(schema.outbox).where(mine))
 
 
 def closed(tx: Tx, channels: Collection[str], addresses: Collection[str]) -> list[tuple[str, str]]:

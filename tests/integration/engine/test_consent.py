@@ -9,10 +9,11 @@ import pytest
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.consent import shown
-from mercuri.engine import consent, edit
+from mercuri.engine import consent, consent_setup, edit, portal
 from mercuri.errors import UserError
+from mercuri.hubspot.pacing import Lane
 from mercuri.store import consent as store
-from mercuri.store import workspaces
+from mercuri.store import portals
 
 PHONE = "+14155552671"
 MAPPED: list[dict[str, Any]] = [{"property": "sms_opt_in", "channel": "sms", "kind": "opt_in"}]
@@ -212,10 +213,7 @@ def test_words_that_look_like_a_stop_pause_until_someone_decides(both: World) ->
 def test_a_workspace_has_its_own_stop_words(world: World) -> None:
     a_person(world)
     assert says(world, "Abbestellen").heard == "none"
-    with world.app.db.write(world.ws) as tx:
-        from mercuri.core.settings import with_workspace_json
-
-        workspaces.save_settings(tx, with_workspace_json(workspaces.settings(tx), "stop_words", '["abbestellen"]'))
+    consent_setup.change_workspace(world.app, world.ws, "stop_words", '["abbestellen"]', OWNER)
 
     assert says(world, "Abbestellen!").heard == "out"
 
@@ -375,3 +373,112 @@ def test_a_record_that_hubspot_merged_into_a_closed_one_is_told_again(world: Wor
 
     assert world.record(survivor)["sms_opt_in"] == "false"
     assert not sendable(world)
+
+
+def test_the_counts_show_an_inverted_mapping_before_it_is_saved(world: World) -> None:
+    for value in ("true", "true", "true", "false", ""):
+        world.sandbox.create({"firstname": "A", "phone": PHONE, "sms_opt_in": value})
+    for number in range(3):
+        world.sandbox.create({"firstname": "B", "phone": f"+1415555266{number}", "sms_opt_in": "true"})
+    world.sync()
+    right = consent_setup.item_from(MAPPED[0])
+    inverted = consent_setup.item_from({**MAPPED[0], "kind": "opt_out"})
+
+    good = consent_setup.count(world.app, world.ws, PORTAL, right)
+    bad = consent_setup.count(world.app, world.ws, PORTAL, inverted)
+
+    assert (good.buckets.said_in, good.buckets.said_out, good.buckets.silent) == (6, 1, 1)
+    assert (bad.buckets.said_in, bad.buckets.said_out, bad.buckets.silent) == (1, 6, 1)
+    assert good.label_changes == 6
+    assert not good.is_partial
+
+
+def test_a_property_mapped_later_is_heard_of_every_record_by_the_next_run(both: World) -> None:
+    record = both.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_opt_in": "true"})
+    both.sync()
+    assert label(both, record) == "not_subscribed"
+    consent_setup.save_mapping(both.app, both.ws, PORTAL, MAPPED, OWNER)
+
+    done = both.sync()
+
+    assert done.kind == "full"
+    assert label(both, record) == "subscribed"
+    assert both.sync().kind == "incremental"
+    counted = consent_setup.count(both.app, both.ws, PORTAL, consent_setup.item_from(MAPPED[0]))
+    assert (counted.buckets.said_in, counted.label_changes) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"property": "no_such", "channel": "sms", "kind": "opt_in"}, "no property no_such"),
+        ({"property": "jobtitle", "channel": "sms", "kind": "opt_in"}, "cannot read that"),
+        ({"property": "hs_email_optout", "channel": "sms", "kind": "opt_out"}, "e-mail only"),
+        ({"property": "mercuri_sms_status", "channel": "sms", "kind": "opt_in"}, "our own voice"),
+        ({"property": "sms_consent", "channel": "sms", "kind": "enumeration", "values": {"Maybe": "in"}}, "no longer"),
+    ],
+)
+def test_a_mapping_that_cannot_work_is_refused(world: World, item: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        consent_setup.save_mapping(world.app, world.ws, PORTAL, [item], OWNER)
+
+
+def test_an_opt_out_that_waited_for_a_mapping_is_passed_on_once_there_is_one(world: World) -> None:
+    record = a_person(world)
+    world.settings(consent_mapping=[])
+    says(world, "STOP")
+    push(world)
+    assert world.failures()
+
+    consent_setup.save_mapping(world.app, world.ws, PORTAL, MAPPED, OWNER)
+    world.sync()
+    push(world)
+
+    assert world.record(record)["sms_opt_in"] == "false"
+    assert not world.failures()
+
+
+def test_our_own_properties_carry_the_state_to_hubspot(world: World) -> None:
+    record = a_person(world)
+    consent_setup.make_own_properties(world.app, world.ws, PORTAL, OWNER)
+    says(world, "STOP")
+    push(world)
+
+    held = world.record(record)
+    assert held["mercuri_sms_status"] == "unsubscribed"
+    assert held["mercuri_sms_status_source"] == "person"
+    assert held["mercuri_sms_status_at"]
+    consent_setup.make_own_properties(world.app, world.ws, PORTAL, OWNER)  # again does no harm
+
+
+def test_contacts_show_another_channel_as_soon_as_it_is_chosen(world: World) -> None:
+    record = a_person(world, email="ana@example.com")
+
+    consent_setup.change_workspace(world.app, world.ws, "status_channel", '"email"', OWNER)
+
+    assert label(world, record) == "not_subscribed"
+
+
+def test_an_opt_out_from_email_uses_hubspots_own_list(world: World) -> None:
+    a_person(world, email="ana@example.com")
+    consent.record(world.app, world.ws, "email", "Ana@Example.com", "form", OWNER, state="out")
+
+    push(world)
+
+    with world.app.db.read(world.ws) as tx:
+        connected = portals.get(tx, PORTAL)
+    client = portal.client_for(world.app, world.ws, connected, Lane.BUTTON)
+    assert client.email_status("ana@example.com").opted_out_of_all
+    assert not world.failures()
+
+
+def test_a_mapped_property_that_vanished_is_reported_and_changes_nothing(world: World) -> None:
+    record = a_person(world)
+    world.sandbox.archive_property("sms_opt_in")
+    world.clock.advance(7200)
+    world.sync()
+
+    setup = consent_setup.setup_of(world.app, world.ws, PORTAL)
+
+    assert [problem.what for problem in setup.problems] == ["gone"]
+    assert label(world, record) == "subscribed"
