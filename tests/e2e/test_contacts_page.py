@@ -141,6 +141,20 @@ def test_single_keys_write_where_one_types_and_can_be_turned_off(page: Page) -> 
     expect(page.locator("#q")).not_to_be_focused()
 
 
+def test_rows_are_picked_by_key_and_by_range_and_deleted_with_an_undo(page: Page) -> None:
+    expect(page.locator("#bulk")).to_be_hidden()
+
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.locator("[data-pick]").nth(3).click(modifiers=["Shift"])
+
+    expect(page.locator("[data-picked]")).to_have_text("4 of 50 shown are picked")
+    page.locator("#bulk").get_by_role("button", name="Delete").click()
+    expect(page.locator("#list")).to_contain_text("226 contacts")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#list")).to_contain_text("230 contacts")
+
+
 def test_dark_is_painted_at_once_and_kept(page: Page) -> None:
     with page.expect_response("**/preferences"):
         page.get_by_role("button", name="Light or dark").click()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -29,6 +31,14 @@ _HASH = hashed(PASSWORD)  # once: argon2 is slow on purpose
 OWNER = Actor("owner@example.org", "owner")
 
 
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One event loop for all requests, in a thread of its own: the test's thread may have a browser's loop."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
+
+
 class AsgiTransport(httpx.BaseTransport):
     """Asks an ASGI app directly, with no socket; an error of the app is its answer 500."""
 
@@ -36,7 +46,7 @@ class AsgiTransport(httpx.BaseTransport):
         self._app = app
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return asyncio.run(self._ask(request))
+        return asyncio.run_coroutine_threadsafe(self._ask(request), _loop()).result()
 
     async def _ask(self, request: httpx.Request) -> httpx.Response:
         sent = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from mercuri.web.pages import (
+    bulk,
     conflicts,
     connection,
     contact,
@@ -28,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     welcome.router,
     sync.router,
     contacts.router,
+    bulk.router,
     imports.router,
     contact.router,
     runs.router,

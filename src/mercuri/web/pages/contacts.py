@@ -24,7 +24,6 @@ from mercuri.web.pages.sync import sync_shown
 from mercuri.web.services import app_of, may_edit
 
 router = APIRouter()
-router.include_router(bulk.router)
 
 #: Rows of one page, and how many are appended by themselves before a person has to ask for more.
 PAGE = 50

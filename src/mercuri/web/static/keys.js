@@ -1,5 +1,5 @@
-// Keyboard: `/` searches, J and K walk the rows ([data-row]), Enter opens one, Escape leaves a field. An element with data-key is
-// pressed by its key. Single keys never act while something is being typed, and can be turned off (WCAG 2.1.4).
+// Keyboard: `/` searches, J and K walk the rows ([data-row]), Enter opens one, X picks one, Escape leaves a field. An element with
+// data-key is pressed by its key. Single keys never act while something is being typed, and can be turned off (WCAG 2.1.4).
 const isTyping = (element) => element.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
 const isOn = () => document.documentElement.dataset.shortcuts !== "off";
 const rows = () => [...document.querySelectorAll("[data-row]")];
@@ -36,6 +36,9 @@ document.addEventListener("keydown", (event) => {
     if (search) event.preventDefault();
   } else if (key === "j" || key === "k") {
     go(key === "j" ? 1 : -1);
+    event.preventDefault();
+  } else if (key === "x" && current()?.querySelector("[data-pick]")) {
+    current().querySelector("[data-pick]").click();
     event.preventDefault();
   } else if (key.length === 1 && pressed(key)) {
     event.preventDefault();

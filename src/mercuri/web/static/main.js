@@ -6,6 +6,7 @@ import "./times.js";
 import "./keys.js";
 import "./edit.js";
 import "./live.js";
+import "./select.js";
 
 // Whoever presses keys (a test) may wait for this.
 document.documentElement.dataset.scripts = "on";
