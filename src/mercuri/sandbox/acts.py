@@ -184,6 +184,11 @@ class Acts:
         with self._lock:
             self.oauth.revoke_all()
 
+    def revoke_static_tokens(self) -> None:
+        """Static tokens stop working."""
+        with self._lock:
+            self.oauth.revoke_static()
+
     def expire_tokens(self) -> None:
         """Every access token by OAuth runs out now; refreshing works."""
         with self._lock:

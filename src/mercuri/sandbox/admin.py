@@ -131,7 +131,10 @@ def _log(sandbox: Sandbox, sent: Body) -> Body:
 
 
 def _revoke(sandbox: Sandbox, sent: Body) -> Body:
-    sandbox.revoke_tokens()
+    if sent.get("static"):
+        sandbox.revoke_static_tokens()
+    else:
+        sandbox.revoke_tokens()
     return {}
 
 

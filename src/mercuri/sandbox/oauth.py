@@ -68,8 +68,6 @@ class OAuth:
         self.client_id = client_id
         self.client_secret = client_secret
         self.lifetime_s = lifetime_s
-        #: Registered redirects; empty takes any https or loopback one.
-        self.redirect_uris: tuple[str, ...] = ()
         self._codes: dict[str, Code] = {}
         self._refresh: dict[str, frozenset[str]] = {}
         self._access: dict[str, Token] = {static_token: Token(static_token, KNOWN_SCOPES, static=True)}
@@ -197,9 +195,8 @@ class OAuth:
         if form.get("client_secret") != self.client_secret:
             raise _refused("invalid_client", "BAD_CLIENT_SECRET", "missing or unknown client secret")
 
-    def _is_redirect(self, uri: str) -> bool:
-        if self.redirect_uris:
-            return uri in self.redirect_uris
+    @staticmethod
+    def _is_redirect(uri: str) -> bool:
         parts = urlsplit(uri)
         return bool(parts.hostname) and (
             parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1"))

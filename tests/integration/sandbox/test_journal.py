@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-
-from mercuri.sandbox import Sandbox
 from tests.support.clock import Clock
 from tests.support.sandbox import SandboxTransport
+
+from mercuri.sandbox import Sandbox
 
 APP = {"client_id": "sandbox-client", "client_secret": "sandbox-secret", "grant_type": "client_credentials"}
 SCOPES = " ".join(
