@@ -11,11 +11,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from mercuri.store import conflicts, duplicates
-from mercuri.web import api, auth, headers, health, problems
+from mercuri.web import api, auth, headers, health, problems, webhooks
 from mercuri.web.limits import BodyLimit
 from mercuri.web.pages import OPEN_ROUTERS, ROUTERS
 from mercuri.web.pages.imports import LARGEST_BYTES
-from mercuri.web.render import STATIC, Renderer
+from mercuri.web.render import STATIC, Renderer, static_mark
 from mercuri.web.services import app_of
 from mercuri.wiring import Services
 
@@ -46,6 +46,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.renderer = Renderer(services.app.now, _navigation, auth.csrf_of)
     problems.install(app)
     app.include_router(health.router, include_in_schema=False)
+    app.include_router(webhooks.router, include_in_schema=False)
     app.include_router(api.router)
     for router in OPEN_ROUTERS:
         app.include_router(router, include_in_schema=False)
@@ -61,11 +62,19 @@ def _home() -> Response:
 
 
 class _Static(StaticFiles):
-    """Files whose address carries a mark of their content are kept for good; others are asked for again."""
+    """Files under the mark of their state are kept for good; without it, or under an old one, asked for again."""
+
+    def get_path(self, scope: Scope) -> str:
+        """The path of the file, its mark taken away."""
+        mark, _, rest = super().get_path(scope).partition("/")
+        is_marked = len(mark) == len(static_mark()) and all(letter in "0123456789abcdef" for letter in mark)
+        scope["is_current"] = mark == static_mark()
+        return rest if is_marked else super().get_path(scope)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, with how long it may be kept."""
         response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = _FOR_GOOD if scope["query_string"] else _ASK_AGAIN
+        response.headers["Cache-Control"] = _FOR_GOOD if scope["is_current"] else _ASK_AGAIN
         return response
 
 

@@ -156,11 +156,21 @@ def local_path(address: str, otherwise: str = "/contacts") -> str:
     return address if is_local and "\\" not in address and address.isprintable() else otherwise
 
 
-@cache
 def static(path: str) -> str:
-    """The address of a static file, with a mark of its content, so that it can be kept for good."""
-    digest = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]
-    return f"/static/{path}?v={digest}"
+    """The address of a static file. It names the state of all of them, so that each can be kept for good; modules that
+    import each other and styles that name images stay within one state by their relative addresses.
+    """
+    return f"/static/{static_mark()}/{path}"
+
+
+@cache
+def static_mark() -> str:
+    """A digest of every static file."""
+    digest = hashlib.sha256()
+    for file in sorted(STATIC.rglob("*")):
+        if file.is_file():
+            digest.update(file.relative_to(STATIC).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _here(request: Request) -> str:

@@ -42,8 +42,11 @@ def test_static_files_are_kept_for_good_under_their_mark_and_asked_for_again_wit
     browser = site.browser("viewer")
 
     marked = browser.page("/contacts").one("link", rel="stylesheet").attributes["href"]
+    mark = marked.split("/")[2]
 
     assert "immutable" in browser.get(marked).headers["cache-control"]
+    assert "immutable" in browser.get(f"/static/{mark}/keys.js").headers["cache-control"]
+    assert browser.get("/static/0123456789ab/keys.js").headers["cache-control"] == "no-cache"
     assert browser.get("/static/keys.js").headers["cache-control"] == "no-cache"
     assert browser.get("/static/../app.py").status_code == 404
 
