@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -12,7 +11,6 @@ from tests.support.api import Api, a_caller, another_workspace, services_of
 from tests.support.world import OWNER, PORTAL, World
 
 import mercuri.web.api
-from mercuri.core.contact import WorkspaceId
 from mercuri.engine import edit, run
 from mercuri.store import users
 
@@ -24,6 +22,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/conflicts/{conflict_id}/resolve": {"take": "hubspot"},
     "/portals/{portal_id}/settings": {"two_way": True},
     "/portals": {"token": "pat-wrong"},
+    "/duplicates/shared-values": {"kind": "phone", "value": "+447911123456"},
+    "/merges/{merge_id}/hubspot": {"action": "now"},
 }
 
 
@@ -103,23 +103,21 @@ def test_one_workspace_never_sees_anothers(world: World) -> None:
     before = state_of(world)
     with a_caller(world, "owner", ws=cleo) as theirs:
         for method, path in routes(theirs.web):
+            if "{" not in path and method == "POST" and path != "/sync-runs":
+                continue  # makes something of Cleo's own
             answer = ask(theirs, method, path, **ids)
 
             assert "secret" not in answer.text.lower(), f"{method} {path}"
-            if "{" in path:
+            if "{" in path or method == "POST":
                 assert answer.status_code in (404, 422), f"{method} {path}: {answer.status_code}"
-            elif method == "GET" and answer.status_code == 200:
-                assert str(contact) not in json.dumps(answer.json().get("items", []) if _is_page(answer) else [])
+            elif isinstance(answer.json(), dict):
+                assert not answer.json().get("items"), f"{method} {path}"
 
     assert state_of(world) == before
     assert run_state(world, asked.id) == "queued"
 
 
-def _is_page(answer: Any) -> bool:
-    return isinstance(answer.json(), dict)
-
-
-def state_of(world: World, ws: WorkspaceId | None = None) -> list[tuple[object, ...]]:
+def state_of(world: World) -> list[tuple[object, ...]]:
     """What the workspace holds of its contacts."""
     return [(c.id, dict(c.fields), c.version, c.deleted_at) for c in world.contacts().values()]
 

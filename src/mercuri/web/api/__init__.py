@@ -6,12 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from mercuri.web.api import conflicts, consent, contacts, portals, runs
+from mercuri.web.api import conflicts, consent, contacts, duplicates, portals, runs
 from mercuri.web.api.access import Reader
 from mercuri.web.api.problems import RESPONSES, ProblemRoute
 
 _v1 = APIRouter(prefix="/api/v1", responses=RESPONSES)
-for _area in (contacts, runs, conflicts, portals, consent):
+for _area in (contacts, runs, conflicts, duplicates, portals, consent):
     _v1.include_router(_area.router)
 
 #: All of it, to be included in the application as it is.

@@ -14,7 +14,9 @@ from fastapi.routing import APIRoute
 from mercuri import errors
 from mercuri.core.contact import Contact as CoreContact
 from mercuri.core.settings import SettingRefused
+from mercuri.engine.grouping import GroupView
 from mercuri.store.runs import Run as StoredRun
+from mercuri.web.api.duplicate_models import GroupOut
 from mercuri.web.api.models import Contact, Problem, Run
 
 log = structlog.get_logger()
@@ -106,6 +108,8 @@ def shown(present: object) -> object:
     """A thing of the program in the form of the API."""
     if isinstance(present, CoreContact):
         return Contact.of(present).model_dump(mode="json")
+    if isinstance(present, GroupView):
+        return GroupOut.of(present).model_dump(mode="json")
     if isinstance(present, StoredRun):
         return Run.model_validate(present).model_dump(mode="json")
     return present if isinstance(present, (str, int, dict)) else None

@@ -1,0 +1,253 @@
+"""Groups of duplicates and merges as they travel over the API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mercuri.engine.grouping import GroupView, PossibleView, SharedView
+from mercuri.engine.merging import MergeDone
+from mercuri.store.merges import Merge
+from mercuri.web.api.models import Contact, Id, In, Out
+
+
+class ReasonOut(Out):
+    """A value that several members of a group hold."""
+
+    kind: Literal["phone", "email"]
+    value: str
+    members: list[int]
+
+
+class GroupOut(Out):
+    """Contacts that share a phone number or an e-mail; `different` are pairs that a person told apart."""
+
+    id: int
+    size: int
+    reasons: list[ReasonOut]
+    members: list[Contact]
+    different: list[tuple[int, int]]
+    first_seen: datetime
+    too_large: bool
+    consent_conflict: bool
+
+    @classmethod
+    def of(cls, view: GroupView) -> GroupOut:
+        """The group as the API shows it."""
+        return cls(
+            id=view.id,
+            size=view.size,
+            reasons=[ReasonOut.model_validate(reason) for reason in view.reasons],
+            members=[Contact.of(contact) for contact in view.members],
+            different=[(pair.a, pair.b) for pair in view.different],
+            first_seen=view.first_seen,
+            too_large=view.too_large,
+            consent_conflict=view.consent_conflict,
+        )
+
+
+class GroupPage(Out):
+    """Groups, the most certain first, and how many there are in all."""
+
+    items: list[GroupOut]
+    next_cursor: str | None
+    groups: int
+    contacts: int
+
+
+class MergeIn(In):
+    """How to merge: who survives, whose value each field takes, which members were seen (409 if others by now)."""
+
+    survivor_id: Id | None = None
+    fields: Annotated[dict[str, Id], Field(default_factory=dict)]
+    seen: list[Id] | None = None
+    override: Annotated[bool, Field(description="Merge members that were told apart, too")] = False
+
+
+class HubSpotMerge(Out):
+    """What becomes of the records in HubSpot, and until when a merge there waits."""
+
+    state: str
+    until: datetime | None
+    note: str = ""
+
+    @classmethod
+    def of(cls, merge: Merge) -> HubSpotMerge:
+        """The state of a merge in HubSpot."""
+        return cls(state=merge.hubspot_state, until=merge.hubspot_until, note=merge.hubspot_note)
+
+
+class MergeOut(Out):
+    """A merge that was made."""
+
+    merge_id: int
+    survivor: Contact
+    absorbed: list[int]
+    hubspot: HubSpotMerge
+
+    @classmethod
+    def of(cls, done: MergeDone) -> MergeOut:
+        """The merge as the API shows it."""
+        return cls(
+            merge_id=done.merge.id,
+            survivor=Contact.of(done.survivor),
+            absorbed=list(done.merge.absorbed),
+            hubspot=HubSpotMerge.of(done.merge),
+        )
+
+
+class MergeLine(Out):
+    """A merge in the list of merges."""
+
+    id: int
+    survivor: int
+    absorbed: list[int]
+    actor: str
+    at: datetime
+    batch: int | None
+    undone_at: datetime | None
+    hubspot: HubSpotMerge
+
+    @classmethod
+    def of(cls, merge: Merge) -> MergeLine:
+        """The merge as the API shows it."""
+        return cls(
+            id=merge.id,
+            survivor=merge.survivor,
+            absorbed=list(merge.absorbed),
+            actor=merge.actor,
+            at=merge.at,
+            batch=merge.batch,
+            undone_at=merge.undone_at,
+            hubspot=HubSpotMerge.of(merge),
+        )
+
+
+class MergePage(Out):
+    """Merges, newest first."""
+
+    items: list[MergeLine]
+    next_cursor: str | None
+
+
+class UndoneOut(Out):
+    """A merge that was taken back; `kept` are fields that somebody edited since and that stay as they are."""
+
+    merge_id: int
+    contacts: list[Contact]
+    kept: dict[str, str]
+
+
+class UndoIn(In):
+    """`confirm` is needed once HubSpot merged the records: they come back as new ones there."""
+
+    confirm: bool = False
+
+
+class HubSpotIn(In):
+    """Merge in HubSpot now, or never."""
+
+    action: Literal["now", "cancel"]
+
+
+class DismissIn(In):
+    """The pairs that are different people; all of the group when left out."""
+
+    pairs: list[tuple[Id, Id]] | None = None
+
+
+class SafeIn(In):
+    """Only count, or really merge."""
+
+    preview: bool = False
+
+
+class SafeOut(Out):
+    """What a bulk merge would do; `skipped` counts the groups left alone by reason."""
+
+    groups: int
+    contacts: int
+    skipped: dict[str, int]
+
+
+class BatchAsked(Out):
+    """A bulk merge that was asked for."""
+
+    batch_id: int
+
+
+class BatchOut(Out):
+    """A bulk merge: running, done or undone; `done` of `total` groups were merged."""
+
+    id: int
+    state: str
+    total: int
+    done: int
+    skipped: dict[str, int]
+    actor: str
+    at: datetime
+
+
+class UndoneBatch(Out):
+    """A bulk merge that was taken back, but for the merges in `refused`: more happened after them."""
+
+    batch: BatchOut
+    refused: list[int]
+
+
+class SharedIn(In):
+    """A value that joins nobody: an office line, info@."""
+
+    kind: Literal["phone", "email"]
+    value: Annotated[str, Field(min_length=1, max_length=500)]
+    note: Annotated[str, Field(max_length=500)] = ""
+
+
+class SharedOut(Out):
+    """A shared value; without an id it was not declared, but is held by too many to mean sameness."""
+
+    id: int | None
+    kind: str
+    value: str
+    note: str
+    holders: int
+    examples: list[int]
+    by: str
+    at: datetime | None
+
+    @classmethod
+    def of(cls, view: SharedView) -> SharedOut:
+        """The value as the API shows it."""
+        examples = [contact.id for contact in view.examples]
+        return cls(
+            id=view.id,
+            kind=view.kind,
+            value=view.value,
+            note=view.note,
+            holders=view.holders,
+            examples=examples,
+            by=view.by,
+            at=view.at,
+        )
+
+
+class PossibleOut(Out):
+    """Two contacts that may be one person, and what suggests it."""
+
+    kind: str
+    value: str
+    members: list[Contact]
+
+    @classmethod
+    def of(cls, view: PossibleView) -> PossibleOut:
+        """The pair as the API shows it."""
+        return cls(kind=view.kind, value=view.value, members=[Contact.of(contact) for contact in view.members])
+
+
+class PossiblePage(Out):
+    """Possible pairs by kind of evidence."""
+
+    items: list[PossibleOut]
+    next_cursor: str | None
