@@ -9,7 +9,7 @@ from datetime import datetime
 from mercuri.core.contact import STANDARD, Address, ContactId, Origin
 from mercuri.core.normalise import blank, clean_text
 from mercuri.core.settings import MappingItem
-from mercuri.engine import consent, dedupe, fields
+from mercuri.engine import consent, fields, regrouping
 from mercuri.engine.csv_files import CELL, CUSTOM_FIELD
 from mercuri.errors import Clash, NotFound, UserError
 from mercuri.store import changes, contact_rows, contacts, outbox, portals, workspaces
@@ -116,7 +116,7 @@ def note_whole(tx: Tx, id_: ContactId, before: str, after: str, by: By) -> None:
 
 def after_change(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
     """What follows every change of contacts, in its transaction: duplicates, consent, and word to HubSpot's side."""
-    dedupe.contacts_changed(tx, ids, at)
+    regrouping.contacts_changed(tx, ids, at)
     consent.contacts_changed(tx, ids, at)
     outbox.note_contacts(tx, ids, at)
 

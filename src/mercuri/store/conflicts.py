@@ -67,6 +67,12 @@ def open_fields(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> dict
     return found
 
 
+def follow(tx: Tx, portal: PortalId, record: RecordId, contact: ContactId) -> None:
+    """Let the conflicts of a record follow it to another contact."""
+    mine = and_(table.c.workspace_id == tx.workspace, table.c.portal_id == portal, table.c.record_id == record)
+    tx.execute(update(table).where(mine).values(contact_id=contact))
+
+
 def get(tx: Tx, conflict_id: int) -> Conflict:
     """One conflict. Raises NotFound."""
     row = tx.execute(select(table).where(table.c.workspace_id == tx.workspace, table.c.id == conflict_id)).first()

@@ -134,6 +134,16 @@ def holders(tx: Tx, key: MatchKey, limit: int) -> list[int]:
     ]
 
 
+def count(tx: Tx, key: MatchKey) -> int:
+    """How many contacts hold a key."""
+    found = rows(
+        tx,
+        "SELECT count(*) FROM match_key WHERE workspace_id = ? AND kind = ? AND value = ?",
+        (tx.workspace, key.kind.value, key.value),
+    )
+    return int(found[0][0])
+
+
 def crowds(tx: Tx, kind: KeyKind, above: int, *, after: str = "", limit: int = 50) -> list[tuple[str, int]]:
     """Values of a kind that more than `above` contacts hold, with how many, in order of the value."""
     return [

@@ -479,6 +479,14 @@ consent_state = Table(
     PrimaryKeyConstraint("workspace_id", "channel", "address"),
 )
 
+Index(
+    "consent_paused",
+    consent_state.c.workspace_id,
+    consent_state.c.updated_at,
+    sqlite_where=text("paused"),
+    postgresql_where=text("paused"),
+)
+
 suppression = Table(
     "suppression",
     metadata,
@@ -592,6 +600,9 @@ merge = Table(
 )
 Index("merge_survivor", merge.c.workspace_id, merge.c.survivor_id, merge.c.id)
 Index("merge_recent", merge.c.workspace_id, merge.c.id)
+Index("merge_of_batch", merge.c.workspace_id, merge.c.batch_id, merge.c.id)
+_HELD = text("hubspot_state = 'held'")
+Index("merge_held", merge.c.workspace_id, merge.c.hubspot_until, sqlite_where=_HELD, postgresql_where=_HELD)
 
 merge_batch = Table(
     "merge_batch",
@@ -602,6 +613,7 @@ merge_batch = Table(
     Column("state", Text, nullable=False),  # running | done | undone
     Column("total", Integer, nullable=False),
     Column("done", Integer, nullable=False, server_default="0"),
+    Column("reached", BigInteger, nullable=False, server_default="0"),  # the last group that was looked at
     Column("skipped", Text, nullable=False, server_default="{}"),
     Column("at", BigInteger, nullable=False),
 )

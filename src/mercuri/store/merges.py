@@ -1,0 +1,211 @@
+"""The journal of merges: everything that a merge moved, so that it can be taken back; and batches of merges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, func, insert, or_, select, update
+
+from mercuri.core.contact import ContactId, PortalId
+from mercuri.errors import NotFound
+from mercuri.store import schema
+from mercuri.store.database import Tx
+from mercuri.store.times import from_ms, maybe_moment, maybe_ms, to_ms
+
+_m = schema.merge.c
+_b = schema.merge_batch.c
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """One merge. `hubspot_state` is none, held (until a moment), done, failed or cancelled."""
+
+    id: int
+    survivor: ContactId
+    absorbed: tuple[ContactId, ...]
+    journal: Mapping[str, Any]
+    actor: str
+    at: datetime
+    batch: int | None = None
+    undone_at: datetime | None = None
+    hubspot_state: str = "none"
+    hubspot_until: datetime | None = None
+    hubspot_note: str = ""
+    portal_id: PortalId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A bulk merge: running, done or undone; `done` of `total` groups were merged, `skipped` counts by reason."""
+
+    id: int
+    actor: str
+    state: str
+    total: int
+    done: int
+    skipped: Mapping[str, int]
+    at: datetime
+    reached: int = 0
+
+
+def add(
+    tx: Tx,
+    survivor: ContactId,
+    absorbed: Collection[ContactId],
+    journal: Mapping[str, Any],
+    actor: str,
+    at: datetime,
+    *,
+    batch: int | None = None,
+    hubspot_state: str = "none",
+    hubspot_until: datetime | None = None,
+    hubspot_note: str = "",
+    portal: PortalId | None = None,
+) -> Merge:
+    """Write a merge down."""
+    values = {
+        "workspace_id": tx.workspace,
+        "batch_id": batch,
+        "survivor_id": survivor,
+        "absorbed": json.dumps(list(absorbed)),
+        "journal": _dump(journal),
+        "actor": actor,
+        "at": to_ms(at),
+        "hubspot_state": hubspot_state,
+        "hubspot_until": maybe_ms(hubspot_until),
+        "hubspot_note": hubspot_note,
+        "portal_id": portal,
+    }
+    number = tx.execute(insert(schema.merge).values(values).returning(_m.id)).scalar_one()
+    return get(tx, number)
+
+
+def get(tx: Tx, id_: int, *, lock: bool = False) -> Merge:
+    """A merge. Raises NotFound. With `lock` nobody else changes it until the transaction ends."""
+    query = select(schema.merge).where(_m.workspace_id == tx.workspace, _m.id == id_)
+    row = tx.execute(query.with_for_update() if lock else query).first()
+    if row is None:
+        raise NotFound("There is no such merge.")
+    return _merge(row)
+
+
+def recent(tx: Tx, *, before: int | None = None, limit: int = 50) -> list[Merge]:
+    """Merges, newest first."""
+    mine = and_(_m.workspace_id == tx.workspace, _m.id < before) if before else _m.workspace_id == tx.workspace
+    return [_merge(row) for row in tx.execute(select(schema.merge).where(mine).order_by(_m.id.desc()).limit(limit))]
+
+
+def of_batch(tx: Tx, batch: int, *, limit: int = 50) -> list[Merge]:
+    """The merges of a batch that stand, newest first."""
+    mine = and_(_m.workspace_id == tx.workspace, _m.batch_id == batch, _m.undone_at.is_(None))
+    return [_merge(row) for row in tx.execute(select(schema.merge).where(mine).order_by(_m.id.desc()).limit(limit))]
+
+
+def later(tx: Tx, merge: Merge) -> Merge | None:
+    """The newest merge that stands and was made after this one into or out of the same survivor."""
+    mine = and_(_m.workspace_id == tx.workspace, _m.id > merge.id, _m.undone_at.is_(None))
+    # `absorbed` is a list of numbers as text: each stands between a bracket or a space and a comma or a bracket.
+    gone = or_(*(_m.absorbed.like(f"%{left}{merge.survivor}{right}%") for left in "[ " for right in ",]"))
+    rows = tx.execute(
+        select(schema.merge).where(mine, or_(_m.survivor_id == merge.survivor, gone)).order_by(_m.id.desc()).limit(1)
+    )
+    found = rows.first()
+    return _merge(found) if found else None
+
+
+def held(tx: Tx, now: datetime, *, limit: int = 20) -> list[Merge]:
+    """Merges whose hold is over: HubSpot's is to be done now."""
+    mine = and_(_m.workspace_id == tx.workspace, _m.hubspot_state == "held", _m.hubspot_until <= to_ms(now))
+    due = select(schema.merge).where(mine, _m.undone_at.is_(None)).order_by(_m.hubspot_until).limit(limit)
+    return [_merge(row) for row in tx.execute(due)]
+
+
+def set_undone(tx: Tx, id_: int, at: datetime) -> None:
+    """Say that a merge was taken back."""
+    _update(tx, id_, undone_at=to_ms(at))
+
+
+def set_hubspot(
+    tx: Tx,
+    id_: int,
+    state: str,
+    *,
+    note: str = "",
+    until: datetime | None = None,
+    journal: Mapping[str, Any] | None = None,
+) -> None:
+    """Say how the merge in HubSpot stands."""
+    more = {} if journal is None else {"journal": _dump(journal)}
+    _update(tx, id_, hubspot_state=state, hubspot_note=note, hubspot_until=maybe_ms(until), **more)
+
+
+def _update(tx: Tx, id_: int, **values: object) -> None:
+    tx.execute(update(schema.merge).where(_m.workspace_id == tx.workspace, _m.id == id_).values(**values))
+
+
+# --- batches ----------------------------------------------------------------------------------------------------
+
+
+def start_batch(tx: Tx, actor: str, total: int, at: datetime) -> Batch:
+    """Begin a bulk merge of `total` groups."""
+    values = {"workspace_id": tx.workspace, "actor": actor, "state": "running", "total": total, "at": to_ms(at)}
+    number = tx.execute(insert(schema.merge_batch).values(values).returning(_b.id)).scalar_one()
+    return batch(tx, number)
+
+
+def batch(tx: Tx, id_: int, *, lock: bool = False) -> Batch:
+    """A bulk merge. Raises NotFound."""
+    query = select(schema.merge_batch).where(_b.workspace_id == tx.workspace, _b.id == id_)
+    row = tx.execute(query.with_for_update() if lock else query).first()
+    if row is None:
+        raise NotFound("There is no such bulk merge.")
+    return _batch(row)
+
+
+def running(tx: Tx) -> list[Batch]:
+    """Bulk merges that are not at their end."""
+    found = select(schema.merge_batch).where(_b.workspace_id == tx.workspace, _b.state == "running").order_by(_b.id)
+    return [_batch(row) for row in tx.execute(found)]
+
+
+def standing(tx: Tx, id_: int) -> int:
+    """How many merges of a batch stand."""
+    mine = and_(_m.workspace_id == tx.workspace, _m.batch_id == id_, _m.undone_at.is_(None))
+    return int(tx.execute(select(func.count()).select_from(schema.merge).where(mine)).scalar_one())
+
+
+def save_batch(tx: Tx, id_: int, *, state: str, done: int, skipped: Mapping[str, int], reached: int) -> None:
+    """Note how far a bulk merge is."""
+    values = {"state": state, "done": done, "skipped": json.dumps(dict(skipped)), "reached": reached}
+    tx.execute(update(schema.merge_batch).where(_b.workspace_id == tx.workspace, _b.id == id_).values(values))
+
+
+def _batch(row: Row[Any]) -> Batch:
+    return Batch(
+        row.id, row.actor, row.state, row.total, row.done, json.loads(row.skipped), from_ms(row.at), row.reached
+    )
+
+
+def _merge(row: Row[Any]) -> Merge:
+    return Merge(
+        row.id,
+        ContactId(row.survivor_id),
+        tuple(map(ContactId, json.loads(row.absorbed))),
+        json.loads(row.journal),
+        row.actor,
+        from_ms(row.at),
+        row.batch_id,
+        maybe_moment(row.undone_at),
+        row.hubspot_state,
+        maybe_moment(row.hubspot_until),
+        row.hubspot_note,
+        None if row.portal_id is None else PortalId(row.portal_id),
+    )
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
