@@ -149,6 +149,11 @@ def each_state(tx: Tx, channel: str, *, batch: int = 1000) -> Iterator[dict[str,
         last = rows[-1][0]
 
 
+def paused(tx: Tx, *, limit: int = 50) -> list[Key]:
+    """The addresses whose sending waits for a person's decision, longest first."""
+    return [(row[0], row[1]) for row in tx.execute(_PAUSED, {"ws": tx.workspace, "limit": limit})]
+
+
 def last_said(tx: Tx, portal: PortalId, name: str) -> datetime | None:
     """When a mapped property last said something new; None when it never did."""
     pattern = '["' + _LIKE.sub(r"\\\g<0>", portal) + '",%,"' + _LIKE.sub(r"\\\g<0>", name) + '"]'
@@ -241,6 +246,10 @@ _EACH = sa.text(
 _LAST_SAID = sa.text(
     "SELECT max(occurred_at) FROM consent_event"
     " WHERE workspace_id = :ws AND register = 'crm' AND source LIKE :pattern ESCAPE '\\'"
+)
+_PAUSED = sa.text(
+    "SELECT channel, address FROM consent_state WHERE workspace_id = :ws AND paused AND state <> 'unsubscribed'"
+    " ORDER BY updated_at LIMIT :limit"
 )
 _CONTACTS_AFTER = sa.text("SELECT id FROM contact WHERE workspace_id = :ws AND id > :after ORDER BY id LIMIT :limit")
 _SHADOWS = sa.text(

@@ -8,6 +8,7 @@ from mercuri.web.pages import (
     bulk,
     conflicts,
     connection,
+    consent,
     contact,
     contacts,
     imports,
@@ -17,6 +18,7 @@ from mercuri.web.pages import (
     rules,
     runs,
     setup,
+    subscription,
     sync,
     welcome,
 )
@@ -36,6 +38,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     conflicts.router,
     connection.router,
     mapping.router,
+    subscription.router,
+    consent.router,
     rules.router,
     people.router,
 )

@@ -16,6 +16,7 @@ from mercuri.store.database import Tx
 from mercuri.store.failures import Failure
 from mercuri.store.links import Link
 from mercuri.store.portals import Portal
+from mercuri.web.pages.consent_view import ConsentCard, card_of
 
 #: Why both sides may differ for good (core.diff.Base), in words.
 _WHY = {
@@ -60,6 +61,7 @@ class ContactView:
     fields: Sequence[FieldShown]
     links: Sequence[LinkView]
     failures: Sequence[Failure]
+    consent: ConsentCard
     history: Sequence[Change]
     older: int | None
 
@@ -74,6 +76,7 @@ def view_of(tx: Tx, contact_id: ContactId, app_url: str, before: int | None) -> 
         fields=_fields(tx, contact, [portal for portal in known.values() if portal.state != "disconnected"]),
         links=_links(tx, contact, known, app_url),
         failures=failures.of_contacts(tx, [contact_id]),
+        consent=card_of(tx, contact),
         history=history[:_HISTORY],
         older=history[_HISTORY - 1].id if len(history) > _HISTORY else None,
     )
