@@ -9,7 +9,7 @@ from datetime import datetime
 from mercuri.core.contact import LinkState, PropertyVersion, Record, RecordId
 from mercuri.core.diff import Base
 from mercuri.core.mapping import fields_of
-from mercuri.core.settings import Policy
+from mercuri.core.settings import MappingItem, Policy
 from mercuri.engine.reconcile import Times
 from mercuri.engine.work import Work
 from mercuri.store import links
@@ -48,7 +48,7 @@ NOTHING = Closer()
 def look(work: Work, records: Sequence[Record]) -> Closer:
     """Read the history of the records that need it: a flipped opt-in, or a field that the later edit wins."""
     consents = [name for item in work.settings.consent_mapping for name in item.properties]
-    recent = [item for item in work.mapping if work.rules[item.field].policy is Policy.RECENT] if work.two_way else []
+    recent = by_time(work)
     if not consents and not recent:
         return NOTHING
     with work.look() as tx:
@@ -61,6 +61,17 @@ def look(work: Work, records: Sequence[Record]) -> Closer:
     ]
     found = work.client.read_many(wanted, work.ask, history=names) if wanted else {}
     return Closer({RecordId(key): _newest(record, names) for key, record in found.items()})
+
+
+def by_time(work: Work) -> list[MappingItem]:
+    """The mapped fields whose conflicts the later edit wins; none while nothing is merged."""
+    return [item for item in work.mapping if work.rules[item.field].policy is Policy.RECENT] if work.two_way else []
+
+
+def times_of(work: Work, record: Record) -> Times:
+    """When the fields that the later edit wins were set, of a record that was read with their history."""
+    names = [item.property for item in by_time(work)]
+    return Closer({record.id: _newest(record, names)}).by_field(work, record.id)
 
 
 def _matters(work: Work, link: Link, record: Record, consents: Sequence[str], recent: set[str]) -> bool:

@@ -13,6 +13,7 @@ from mercuri.core.settings import OWN_ID_PROPERTY, MatchBy
 from mercuri.engine import failing
 from mercuri.engine.consent import Observed
 from mercuri.engine.matching import own_value
+from mercuri.engine.portal import ensure_own_id
 from mercuri.engine.reconcile import Ledger, reconcile
 from mercuri.engine.sending import contact_key, link_created
 from mercuri.engine.shadow import kept
@@ -47,6 +48,7 @@ def create(work: Work, people: Sequence[Held], pending: Mapping[ContactId, Pendi
     """Create records for contacts without one, or link them with the record that has their e-mail."""
     if not people:
         return
+    work.portal = ensure_own_id(work.app, work.ws, work.portal, work.client)
     candidates = [_candidate(work, held) for held in people]
     emails = sorted({one.email for one in candidates if one.email})
     there = work.client.read_many(emails, work.ask, id_property="email") if emails else {}

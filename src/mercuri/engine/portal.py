@@ -137,14 +137,13 @@ def _connect(app: App, ws: WorkspaceId, tokens: Tokens, hub_id: str | None, acto
     client = _first_client(app, tokens)
     properties = client.properties()
     account = _account(app, client, tokens, hub_id)
-    unique = client.ensure_unique_property(OWN_ID_PROPERTY, "Mercuri contact id")
     portal = Portal(
         PortalId(account.portal_id),
         name=account.domain or f"HubSpot {account.portal_id}",
         kind=tokens.kind,
         settings=PortalSettings(mapping=suggest_mapping(properties) or DEFAULT_MAPPING),
         scopes=tokens.scopes,
-        account={**asdict(account), "own_id": unique},
+        account=asdict(account),
     )
     with app.db.write(ws) as tx:
         portals.add(tx, portal, sealed(app, tokens), app.now())
@@ -166,6 +165,17 @@ def _account(app: App, client: Client, tokens: Tokens, hub_id: str | None) -> Ac
     if not hub_id and app.settings.hubspot_client_id:
         hub_id = _oauth(app).introspect(tokens.access).hub_id
     return Account(hub_id or f"static-{app.vault.keyed_hash(tokens.access)[:8]}")
+
+
+def ensure_own_id(app: App, ws: WorkspaceId, portal: Portal, client: Client) -> Portal:
+    """The portal once it is known whether it has our own unique property, made there when the first write needs it."""
+    if "own_id" in portal.account:
+        return portal
+    unique = client.ensure_unique_property(OWN_ID_PROPERTY, "Mercuri contact id")
+    known = replace(portal, account={**portal.account, "own_id": unique})
+    with app.db.write(ws) as tx:
+        portals.save(tx, portal.id, account=known.account)
+    return known
 
 
 def _first_client(app: App, tokens: Tokens) -> Client:

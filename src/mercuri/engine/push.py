@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from mercuri.core.contact import ContactId, LinkState, Record, RecordId
 from mercuri.core.mapping import fields_of
 from mercuri.core.retry import FailureClass
-from mercuri.engine import creating, failing, follow, parting, sending
+from mercuri.engine import closer, creating, failing, follow, parting, sending
 from mercuri.engine.consent import Observed
 from mercuri.engine.reconcile import Ledger, reconcile
 from mercuri.engine.sending import Sent, contact_key
@@ -69,7 +69,8 @@ def _gather(work: Work, pending: Mapping[ContactId, Pending]) -> _Batch:
         found = links.of_contacts(tx, work.portal_id, pending)
         unsettled = outbox.open_for(tx, work.portal_id, pending)
     wanted = [link.record_id for contact, link in found.items() if contact in held and _may_be_there(link)]
-    records = work.client.read_many(wanted, work.ask) if wanted else {}
+    history = [item.property for item in closer.by_time(work)]
+    records = work.client.read_many(wanted, work.ask, history=history) if wanted else {}
     return _Batch(pending, held, found, {RecordId(key): record for key, record in records.items()}, unsettled)
 
 
@@ -149,7 +150,9 @@ def _patch(tx: Tx, ledger: Ledger, link: Link, person: Held, record: Record) -> 
     work = ledger.work
     awake = replace(follow.awake(link), shadow=kept(record.properties), remote_at=record.updated_at, seen_at=ledger.at)
     ledger.observed.append(Observed(person.id, record.id, awake.shadow, link.shadow, changed_at=record.updated_at))
-    seen, changeset = reconcile(tx, ledger, awake, person, fields_of(record, work.mapping))
+    seen, changeset = reconcile(
+        tx, ledger, awake, person, fields_of(record, work.mapping), closer.times_of(work, record)
+    )
     ledger.links[seen.record_id] = seen
     payload = {
         item.property: changeset.to_remote[item.field] for item in work.mapping if item.field in changeset.to_remote

@@ -57,7 +57,7 @@ def request(
     require(actor, "manager")
     with app.db.write(ws) as tx:
         portal = _connected(tx, portal_id)
-        reread = bool(portal.reading.get("reread"))
+        reread = bool(portal.reading.get("reread")) and trigger != "webhook"
         kind = "full" if full or reread or portal.watermark is None else "incremental"
         options = {} if two_way is None else {"two_way": two_way}
         found = _create(tx, app, portal, kind, trigger, actor, preview=preview, options=options)
@@ -347,6 +347,8 @@ _INCREMENTAL: _Steps = (
     ("aside", "match", load.match_aside),
     *_WRITE,
 )
+#: A run that hints asked for looks at what they point at; what changed without a hint is the next increment's.
+_HINTED: _Steps = tuple(step for step in _INCREMENTAL if step[0] != "increment")
 _UNDO: _Steps = (
     ("undo", "write", undoing.undo_changes),
     ("remove", "write", undoing.remove_created),
@@ -359,7 +361,7 @@ def _do(work: Work) -> None:
     work.stage = "check"
     settle.settle_intents(work)
     _push_outs(work)
-    steps = _STEPS[work.run.kind]
+    steps = _HINTED if work.run.trigger == "webhook" else _STEPS[work.run.kind]
     names = [name for name, _, _ in steps]
     at = work.checkpoint.get("step", names[0])
     for name, stage, do in steps[names.index(at) if at in names else 0 :]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mercuri.core.contact import ContactId, LinkState, PropertyVersion, Record
-from mercuri.core.diff import Act, merge_field, settle_sent
+from mercuri.core.diff import Act, Base, merge_field, settle_sent
 from mercuri.core.echo import Echo, find_echo
 from mercuri.core.settings import MappingItem
 from mercuri.engine import failing
@@ -196,14 +196,18 @@ def _take_back(tx: Tx, ledger: Ledger, link: Link, held: Held, name: str, payloa
 
 def link_created(ledger: Ledger, intent: Intent, record: Record, held: Held | None, *, created: bool) -> Link:
     """The link of a record that a create made, or had made already: its base is what was sent, and what was kept."""
-    work = ledger.work
-    bases = {
-        item.field: settle_sent(
-            intent.payload[item.property], record.properties.get(item.property, ""), work.rules[item.field].norm
-        )
-        for item in work.mapping
-        if item.property in intent.payload
-    }
+    work, shadow = ledger.work, kept(record.properties)
+    bases: dict[str, Base] = {}
+    for item in work.mapping:
+        stored = record.properties.get(item.property, "")
+        if item.property in intent.payload:
+            sent = intent.payload[item.property]
+            bases[item.field] = settle_sent(sent, stored, work.rules[item.field].norm)
+        elif stored:
+            # HubSpot filled it by itself: left out of the shadow, it is compared when the record comes next.
+            shadow.pop(item.property, None)
+        elif held is None or not held.fields.get(item.field):
+            bases[item.field] = Base("", "")
     if created:
         ledger.changes.append(
             Change(
@@ -225,7 +229,7 @@ def link_created(ledger: Ledger, intent: Intent, record: Record, held: Held | No
         intent.contact_id,
         LinkState.LIVE,
         bases,
-        kept(record.properties),
+        shadow,
         record.updated_at,
         ledger.at,
         intent.run,
