@@ -13,6 +13,7 @@ from mercuri.sandbox.limits import Limits
 from mercuri.sandbox.oauth import OAuth
 from mercuri.sandbox.portal import Portal
 from mercuri.sandbox.records import Record, person
+from mercuri.sandbox.request import whole
 from mercuri.sandbox.schema_api import Schema
 from mercuri.sandbox.webhooks import Webhooks
 
@@ -239,6 +240,7 @@ class Acts:
 
 
 def _number(record_id: str) -> int:
-    if not record_id.isdigit():
+    number = whole(record_id)
+    if number is None:
         raise not_found()
-    return int(record_id)
+    return number

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mercuri.sandbox.answers import Answer, Refusal, json_answer
+from mercuri.sandbox.request import sent_properties
 
 if TYPE_CHECKING:
     from mercuri.sandbox.api import Sandbox
@@ -23,6 +24,8 @@ def answer(sandbox: Sandbox, method: str, path: str, body: bytes) -> Answer:
         return json_answer({"error": "There is no such admin call.", "calls": listed}, 404)
     try:
         sent = json.loads(body) if body else {}
+        if not isinstance(sent, dict):
+            raise ValueError("The body has to be a JSON object.")
         return json_answer(act(sandbox, sent))
     except Refusal as refusal:
         return json_answer({"error": refusal.body.get("message", "refused"), "hubspot": refusal.body}, refusal.status)
@@ -82,11 +85,11 @@ def _contacts(sandbox: Sandbox, sent: Body) -> Body:
 
 
 def _create(sandbox: Sandbox, sent: Body) -> Body:
-    return {"id": sandbox.create(sent["properties"])}
+    return {"id": sandbox.create(sent_properties(sent))}
 
 
 def _update(sandbox: Sandbox, sent: Body) -> Body:
-    sandbox.update(str(sent["id"]), sent["properties"])
+    sandbox.update(str(sent["id"]), sent_properties(sent))
     return {"id": str(sent["id"])}
 
 

@@ -42,12 +42,13 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
 
 
-_dumps = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_ascii=False).encode
+#: Compact JSON as text.
+to_text = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_ascii=False).encode
 
 
 def encode(value: object) -> bytes:
-    """Compact JSON in UTF-8."""
-    return _dumps(value).encode("utf-8", "surrogatepass")
+    """Compact JSON in UTF-8; half a surrogate pair becomes its escape."""
+    return to_text(value).encode("utf-8", "backslashreplace")
 
 
 def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

@@ -9,7 +9,7 @@ from mercuri.sandbox.answers import Answer, Refusal, invalid, json_answer
 from mercuri.sandbox.contacts import MOST_PER_PAGE, STRICT, Contacts
 from mercuri.sandbox.portal import Portal
 from mercuri.sandbox.records import Record
-from mercuri.sandbox.request import Request, inputs_of, refuse_duplicates, sent_properties, text_of, texts_of
+from mercuri.sandbox.request import Request, inputs_of, refuse_duplicates, sent_properties, text_of, texts_of, whole
 from mercuri.sandbox.times import iso
 
 Item = dict[str, Any]
@@ -54,11 +54,9 @@ class Batches:
     def _known(self, request: Request, id_property: object, key: str) -> Record | None:
         if isinstance(id_property, str) and id_property not in ("", "hs_object_id"):
             return self._portal.find_by(id_property, key)
-        if not key.isdigit():
-            return None
         if request.flag("archived"):
-            return self._portal.find_archived(int(key))
-        record = self._portal.find(int(key))
+            return self._portal.find_archived(whole(key) or 0)
+        record = self._portal.find(whole(key) or 0)
         if record is not None and record.text_id != key and self._portal.switches.read_old_id == "missing":
             return None
         return record
@@ -101,7 +99,7 @@ class Batches:
         key, name = str(item["id"]), item.get("idProperty")
         if name:
             return self._portal.find_by(str(name), key)
-        record = self._portal.records.get(int(key)) if key.isdigit() else None
+        record = self._portal.records.get(whole(key) or 0)
         return record if record is not None and record.archived_ms is None else None
 
     def _change(self, request: Request, record: Record, values: dict[str, str], item: Item) -> Item:

@@ -12,7 +12,7 @@ from mercuri.sandbox.listing import Listing
 from mercuri.sandbox.oauth import READ, WRITE
 from mercuri.sandbox.portal import Portal
 from mercuri.sandbox.records import Author, Record
-from mercuri.sandbox.request import Request, sent_properties, text_of, texts_of
+from mercuri.sandbox.request import Request, sent_properties, text_of, texts_of, whole
 from mercuri.sandbox.search import Search
 from mercuri.sandbox.standard import ALWAYS, DEFAULT
 from mercuri.sandbox.times import iso
@@ -63,7 +63,7 @@ class Contacts:
         found = self._search.run(body, len(request.body.decode("utf-8", "replace")))
         shape = self.shape(texts_of(body, "properties"), [])
         rows = self.portal.index.rows
-        results = [self._row(record_id, rows[record_id], shape.names) for record_id in found.ids]
+        results = [self._row(each, rows[each], shape.names) for each in found.ids]
         answer: dict[str, Any] = {"total": found.total, "results": results}
         if found.after is not None:
             answer["paging"] = {"next": {"after": found.after}}
@@ -89,7 +89,7 @@ class Contacts:
 
     def archive(self, request: Request, key: str) -> Answer:
         """`DELETE contacts/{id}`: 204, known or not."""
-        record = self.portal.records.get(int(key)) if key.isdigit() else None
+        record = self.portal.records.get(whole(key) or 0)
         if record is not None and record.archived_ms is None:
             self.portal.archive(record, self.author_of(request))
         return Answer(204)
@@ -98,9 +98,7 @@ class Contacts:
         """`POST contacts/merge`."""
         body = request.json()
         primary, other = text_of(body, "primaryObjectId"), text_of(body, "objectIdToMerge")
-        if not (primary.isdigit() and other.isdigit()):
-            raise invalid("Invalid object id")
-        record = self.portal.merge(int(primary), int(other), self.author_of(request))
+        record = self.portal.merge(whole(primary) or 0, whole(other) or 0, self.author_of(request))
         return json_answer(self.read([record], self.shape([], []))[0])
 
     def erase(self, request: Request) -> Answer:
@@ -170,7 +168,7 @@ class Contacts:
         if name and name != "hs_object_id":
             record = self.portal.find_by(name, key)
         elif request.flag("archived"):
-            record = self.portal.find_archived(int(key)) if key.isdigit() else None
+            record = self.portal.find_archived(whole(key) or 0)
         else:
             record = self._by_id(key)
         if record is None:
@@ -178,9 +176,9 @@ class Contacts:
         return record
 
     def _by_id(self, key: str) -> Record | None:
-        return self.portal.find(int(key)) if key.isdigit() else None
+        return self.portal.find(whole(key) or 0)
 
-    def _row(self, record_id: int, values: dict[str, str], names: tuple[str, ...]) -> dict[str, Any]:
+    def _row(self, number: int, values: dict[str, str], names: tuple[str, ...]) -> dict[str, Any]:
         get = values.get
         empty = self.portal.switches.empty_property
         if empty == "null" or (empty == "random" and self.portal.rng.random() < 0.5):
@@ -188,16 +186,16 @@ class Contacts:
         else:
             properties = {name: values[name] for name in names if name in values}
         return {
-            "id": str(record_id),
+            "id": str(number),
             "properties": properties,
             "createdAt": values["createdate"],
             "updatedAt": values["lastmodifieddate"],
             "archived": False,
-            "url": self._url(record_id),
+            "url": self._url(number),
         }
 
-    def _url(self, record_id: int) -> str:
-        return f"https://app.hubspot.com/contacts/{self.portal.portal_id}/record/0-1/{record_id}"
+    def _url(self, number: int) -> str:
+        return f"https://app.hubspot.com/contacts/{self.portal.portal_id}/record/0-1/{number}"
 
     def _history(self, record: Record, name: str) -> list[dict[str, Any]]:
         entries = record.entries(name)
@@ -248,7 +246,7 @@ def _entry(value: str, at_ms: int, author: Author) -> dict[str, Any]:
 
 
 def _limit_of(text: str, most: int) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= most:
+    if not 1 <= (whole(text) or 0) <= most:
         raise invalid(f"Invalid limit: {text}. It must be between 1 and {most}")
     return int(text)
 

@@ -12,7 +12,7 @@ from mercuri.sandbox.answers import Answer, Refusal, invalid, json_answer, missi
 from mercuri.sandbox.oauth import READ
 from mercuri.sandbox.portal import Portal
 from mercuri.sandbox.records import Event
-from mercuri.sandbox.request import Request, text_of, texts_of
+from mercuri.sandbox.request import Request, text_of, texts_of, whole
 from mercuri.sandbox.times import DAY_MS, iso
 
 ACTIONS = {
@@ -118,7 +118,7 @@ class Journal:
                 listed = [each.to_json(self._portal.portal_id) for each in self._subscriptions.values()]
                 return json_answer({"results": listed})
             case "DELETE", "subscriptions", [number]:
-                if not number.isdigit() or self._subscriptions.pop(int(number), None) is None:
+                if self._subscriptions.pop(whole(number) or 0, None) is None:
                     raise not_found()
                 return Answer(204)
             case "POST", "snapshots", ["crm"]:
@@ -173,12 +173,13 @@ class Journal:
                 return self._told(self._files[:1])
             case ["latest"]:
                 return self._told(self._files[-1:])
-            case ["offset", offset, "next"] if offset.isdigit():
-                return self._told(self._after(int(offset))[:1])
-            case ["batch", offset, "next", count] if offset.isdigit() and count.isdigit():
-                if not 1 <= int(count) <= _MOST_FILES:
+            case ["offset", offset, "next"]:
+                return self._told(self._after(whole(offset) or 0)[:1])
+            case ["batch", offset, "next", count]:
+                most = whole(count) or 0
+                if not 1 <= most <= _MOST_FILES:
                     raise invalid(f"count must be between 1 and {_MOST_FILES}")
-                found = self._after(int(offset))[: int(count)]
+                found = self._after(whole(offset) or 0)[:most]
                 return json_answer({"results": [self._link(each) for each in found]}) if found else Answer(204)
         return None
 
@@ -208,13 +209,17 @@ class Journal:
         """Write the present state of records into the journal."""
         asked = body.get("snapshotRequests")
         cap = self._portal.switches.snapshot_cap
-        if not isinstance(asked, list) or not 1 <= len(asked) <= cap:
+        if (
+            not isinstance(asked, list)
+            or not 1 <= len(asked) <= cap
+            or not all(isinstance(each, dict) for each in asked)
+        ):
             raise invalid(f"snapshotRequests must hold between 1 and {cap} objects")
         return {"snapshotResponses": [self._snapshot(each) for each in asked]}
 
     def _snapshot(self, asked: dict[str, Any]) -> dict[str, Any]:
         key = text_of(asked, "objectId")
-        record = self._portal.find(int(key)) if key.isdigit() else None
+        record = self._portal.find(whole(key) or 0)
         if record is not None:
             values = {name: record.values.get(name, "") for name in texts_of(asked, "properties")}
             self._open.append(self._entry(record.id, "SNAPSHOT", self._portal.now_ms(), values))

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from mercuri.sandbox.answers import invalid
 from mercuri.sandbox.portal import Portal
 from mercuri.sandbox.records import Record
+from mercuri.sandbox.request import whole
 
 _SCRAMBLE, _SPACE = 0x9E37_79B9_7F4B, 1 << 48
 
@@ -42,9 +43,10 @@ class Listing:
     def _start(self, after: str | None) -> int:
         if after is None or after in ("", "0"):
             return 0
-        if not after.isdigit() or (self._portal.switches.list_after == "refused" and after not in self._given):
+        start = whole(after)
+        if start is None or (self._portal.switches.list_after == "refused" and after not in self._given):
             raise invalid(f"Invalid paging token: {after}")
-        return int(after)
+        return start
 
     def _give(self, cursor: int) -> str:
         text = str(cursor)

@@ -11,6 +11,7 @@ from mercuri.sandbox import html
 from mercuri.sandbox.answers import Answer, Refusal, redirect
 from mercuri.sandbox.properties import Property
 from mercuri.sandbox.records import Record
+from mercuri.sandbox.request import whole
 from mercuri.sandbox.times import iso
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _act(sandbox: Sandbox, key: str, act: str, form: Form) -> Answer:
 
 def _contacts(sandbox: Sandbox, params: Form) -> Answer:
     archived, words = params.get("archived") == "1", params.get("q", "")
-    offset = int(params.get("from", "0")) if params.get("from", "0").isdigit() else 0
+    offset = whole(params.get("from", "")) or 0
     ids = _looked_for(sandbox, words, archived=archived)
     rows = [_row(sandbox.portal.records[each]) for each in ids[offset : offset + _PER_PAGE]]
     kept = html.hidden("archived", "1") if archived else ""
@@ -133,7 +134,7 @@ def _row(record: Record) -> list[str]:
 
 
 def _contact(sandbox: Sandbox, key: str) -> Answer:
-    number = int(key) if key.isdigit() else -1
+    number = whole(key) or 0
     record = sandbox.portal.find(number)
     if record is None:
         return _binned(sandbox, sandbox.portal.find_archived(number))

@@ -8,7 +8,7 @@ from typing import Any
 from mercuri.sandbox.answers import Answer, Refusal, invalid, json_answer, missing_scopes
 from mercuri.sandbox.portal import Portal
 from mercuri.sandbox.records import Author
-from mercuri.sandbox.request import Request, text_of
+from mercuri.sandbox.request import Request, text_of, whole
 from mercuri.sandbox.standard import SUBSCRIPTION_TYPES
 from mercuri.sandbox.times import iso
 
@@ -71,16 +71,17 @@ class Preferences:
         body = request.json()
         subscription, state = text_of(body, "subscriptionId"), text_of(body, "statusState")
         _email_channel(text_of(body, "channel"))
-        if not subscription.isdigit() or int(subscription) not in SUBSCRIPTION_TYPES:
+        number = whole(subscription)
+        if number not in SUBSCRIPTION_TYPES:
             raise invalid(f"Subscription {subscription} does not exist")
         if state not in ("SUBSCRIBED", "UNSUBSCRIBED", "NOT_SPECIFIED"):
             raise invalid(f"Invalid statusState: {state}")
         basis = self._basis(body)
         if state == "SUBSCRIBED" and address in self._opted_out:
             raise invalid("This address has unsubscribed from all email and cannot be resubscribed through the API")
-        self._statuses[address, int(subscription)] = Status(state, self._portal.now_ms(), basis)
+        self._statuses[address, number] = Status(state, self._portal.now_ms(), basis)
         self._mirror(address, author)
-        return json_answer(self._result(address, int(subscription)))
+        return json_answer(self._result(address, number))
 
     def _basis(self, body: dict[str, Any]) -> str | None:
         basis = body.get("legalBasis")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mercuri.sandbox.answers import Refusal, encode, invalid
+from mercuri.sandbox.answers import Refusal, invalid, to_text
 from mercuri.sandbox.switches import Switches
 from mercuri.sandbox.times import DAY_MS, is_date, iso, iso_date, parse_instant
 
@@ -110,7 +110,7 @@ class BadValue:
 
 def invalid_values(wrong: list[BadValue], portal_id: int) -> Refusal:
     """The 400 that names every bad value, as JSON inside its message and again in `errors`."""
-    items = encode([each.to_json(portal_id) for each in wrong]).decode()
+    items = to_text([each.to_json(portal_id) for each in wrong])
     errors = [{"message": each.message, "code": each.error, "context": {"propertyName": [each.name]}} for each in wrong]
     return invalid(f"Property values were not valid: {items}", errors=errors)
 

@@ -109,6 +109,11 @@ def text_of(body: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def whole(text: str) -> int | None:
+    """A whole number such as a record id, an offset or a limit; None for what cannot be one."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 def _as_text(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -11,6 +11,7 @@ from mercuri.sandbox.answers import Refusal, invalid
 from mercuri.sandbox.filters import Filter, Range, parse_filter
 from mercuri.sandbox.index import SearchIndex
 from mercuri.sandbox.portal import Portal
+from mercuri.sandbox.request import whole
 from mercuri.sandbox.times import parse_instant
 
 MOST_RESULTS = 10_000
@@ -201,8 +202,8 @@ def _list_of(value: object, name: str) -> list[dict[str, Any]]:
 
 def _limit(body: Mapping[str, Any]) -> int:
     limit = body.get("limit", 10)
-    if isinstance(limit, str) and limit.isdigit():
-        limit = int(limit)
+    if isinstance(limit, str):
+        limit = whole(limit)
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_PER_PAGE:
         raise invalid(f"Invalid limit: the maximum is {MOST_PER_PAGE}")
     return limit
@@ -210,8 +211,8 @@ def _limit(body: Mapping[str, Any]) -> int:
 
 def _offset(body: Mapping[str, Any]) -> int:
     after = body.get("after") or 0
-    if isinstance(after, str) and after.isdigit():
-        after = int(after)
+    if isinstance(after, str):
+        after = whole(after)
     if not isinstance(after, int) or isinstance(after, bool) or after < 0:
         raise invalid("Invalid after: it must be an integer")
     return after

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}$")
-_WHOLE = re.compile(r"-?\d+$")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}$", re.ASCII)
+_WHOLE = re.compile(r"-?\d{1,18}$", re.ASCII)
+#: Year 9999, as far as calendars go.
+_LAST_MS = 253_402_300_799_999
 DAY_MS = 86_400_000
 
 
@@ -37,7 +39,8 @@ def parse_instant(text: str) -> int | None:
     (86400000, 1500, None)
     """
     if _WHOLE.match(text):
-        return int(text)
+        ms = int(text)
+        return ms if 0 <= ms <= _LAST_MS else None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
