@@ -70,9 +70,9 @@ def working(s: Session, name: str, bell: threading.Event) -> Iterator[None]:
 
 
 def run_web(s: Session, host: str, port: int) -> None:
-    """Serve until a signal ends it. Raises UserError when the address is taken."""
-    server = _server(s, host, port)
-    server.run()
+    """Serve until Ctrl-C or SIGTERM. Raises UserError when the address is taken."""
+    with served(s, host, port) as web:
+        web.wait()
 
 
 class Web:

@@ -65,13 +65,17 @@ def started(s: Session, portal: PortalId, *, full: bool, preview: bool, wait: bo
 
 def seen_through(s: Session, run_id: RunId) -> Run:
     """See a run to its end: at a live worker, or in this process."""
+    told = False
     with progress.shown() as watcher:
         while True:
             run = _watched(s, run_id, watcher) if _at_worker(s) else _executed(s, run_id, watcher)
             if not run.is_live:
                 return run
-            # It waits for HubSpot, or its worker died: another look decides who goes on with it.
+            # It waits for HubSpot, or another process has it: another look decides who goes on with it.
             watcher(run)
+            if run.state == "running" and not told:
+                told = True
+                say("Another process has this run. Should it have died, the run goes on here in a minute or two.")
             time.sleep(LOOK_EVERY)
 
 
@@ -139,16 +143,18 @@ def _executed(s: Session, run_id: RunId, watcher: progress.Watcher) -> Run:
     from mercuri.errors import AppError
 
     ended: list[Run | AppError] = []
+    is_over = threading.Event()
 
     def work() -> None:
         try:
             ended.append(engine_run.execute(s.app, s.ws, run_id, owner=_owner(), progress=watcher))
         except AppError as error:
             ended.append(error)
+        finally:
+            is_over.set()
 
-    thread = threading.Thread(target=work, name="run", daemon=True)
-    thread.start()
-    _joined(s, run_id, thread)
+    threading.Thread(target=work, name="run", daemon=True).start()
+    _wait_for(s, run_id, is_over)
     if not ended:
         raise typer.Exit(FAILED)
     if isinstance(ended[0], AppError):
@@ -160,16 +166,17 @@ def _executed(s: Session, run_id: RunId, watcher: progress.Watcher) -> Run:
     return run
 
 
-def _joined(s: Session, run_id: RunId, thread: threading.Thread) -> None:
+def _wait_for(s: Session, run_id: RunId, is_over: threading.Event) -> None:
     from mercuri.engine import run as engine_run
 
+    # Not by joining the thread: a join that Ctrl-C interrupts takes the thread for ended.
     try:
-        while thread.is_alive():
-            thread.join(LOOK_EVERY)
+        while not is_over.wait(LOOK_EVERY):
+            pass
     except KeyboardInterrupt:
         say("Stopping at the next safe point. What was stored stays. Press Ctrl-C again to leave at once.")
         engine_run.cancel(s.app, s.ws, run_id, s.actor)
-        thread.join(PATIENCE)
+        is_over.wait(PATIENCE)
 
 
 def _waited(s: Session, run: Run, watcher: progress.Watcher) -> bool:
