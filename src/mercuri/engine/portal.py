@@ -36,6 +36,8 @@ def connect_static(app: App, ws: WorkspaceId, token: str, actor: Actor) -> Porta
     token = token.strip()
     if not token:
         raise UserError("The token is empty. Nothing was connected; paste the whole token, it begins with pat-.")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise UserError("This is no HubSpot token. Nothing was connected; paste the token alone, it begins with pat-.")
     tokens = Tokens(token, kind="static")
     return _connect(app, ws, tokens, None, actor)
 

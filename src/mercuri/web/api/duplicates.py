@@ -89,7 +89,7 @@ def unshare(who: Manager, value_id: IdPath) -> None:
     dedupe.unshare(who.app, who.ws, value_id, who.actor)
 
 
-@router.post("/duplicates/merge-safe", response_model=SafeOut | BatchAsked)
+@router.post("/duplicates/merge-safe", response_model=SafeOut | BatchAsked, responses={202: {"model": BatchAsked}})
 def merge_safe(who: Manager, body: SafeIn, response: Response) -> SafeOut | BatchAsked:
     """Merge every group that is certainly one person (202 with a batch), or only count them (`preview`)."""
     if body.preview:
