@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import asdict, replace
 from datetime import timedelta
+from functools import partial
 
 from mercuri.engine import dedupe, pull
-from mercuri.engine.reading import read_all
 from mercuri.engine.work import Work
-from mercuri.store import links, portals, search
+from mercuri.hubspot.everything import Progress, read_everything
+from mercuri.store import links, portals, runs, search
 from mercuri.store.database import Tx
 from mercuri.store.times import from_ms, to_ms
 
@@ -15,19 +18,29 @@ from mercuri.store.times import from_ms, to_ms
 LAG = timedelta(seconds=60)
 
 
-def read_everything(work: Work) -> None:
-    """Take all records through the list. The watermark becomes the load's start: ids do not follow creation."""
+def load_records(work: Work) -> None:
+    """Take all records. The watermark becomes the load's start: ids do not follow creation."""
     if work.checkpoint.get("loaded"):
         return
     bulk = work.portal.watermark is None
     if "started" not in work.checkpoint:
-        with work.step():
-            work.checkpoint["started"] = to_ms(work.now)
-    for page in read_all(work.client, work.ask, work.checkpoint.get("after")):
-        # The next page is on its way while this one is stored; its place is stored with it.
-        pull.take_page(work, page.records, lambda tx, after=page.after: _reached(work, after), bulk=bulk)  # type: ignore[misc]  # mypy infers no type for a default
+        _begin(work)
+    place = Progress(**work.checkpoint.get("place", {}))
+    with closing(read_everything(work.client, work.ask, place)) as portions:
+        for portion in portions:
+            # What comes next is on its way while this is stored; its place is stored with it.
+            pull.take_page(work, portion.records, partial(_reached, work, portion.progress), bulk=bulk)
     with work.step() as tx:
         _end(tx, work, bulk=bulk)
+
+
+def _begin(work: Work) -> None:
+    """Note when the reading began, and how many records there are to read, for people who wait."""
+    total = work.client.search([], ["hs_object_id"], limit=1).total
+    with work.step() as tx:
+        work.checkpoint["started"] = to_ms(work.now)
+        runs.save(tx, work.run.id, expected=total)
+    work.run = replace(work.run, expected=total)
 
 
 def match_aside(work: Work) -> None:
@@ -38,12 +51,12 @@ def match_aside(work: Work) -> None:
             pull.store_aside(tx, work, aside)
 
 
-def _reached(work: Work, after: str | None) -> None:
-    work.checkpoint["after"] = after
+def _reached(work: Work, place: Progress, tx: Tx) -> None:
+    work.checkpoint["place"] = asdict(place)
 
 
 def _end(tx: Tx, work: Work, *, bulk: bool) -> None:
-    work.checkpoint.pop("after", None)
+    work.checkpoint.pop("place", None)
     work.checkpoint["loaded"] = True
     if work.preview:
         return

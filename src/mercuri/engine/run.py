@@ -252,8 +252,8 @@ def _take_up(tx: Tx, new: Run, now: datetime) -> None:
         return
     place = before[0].checkpoint
     is_recent = before[0].ended_at is not None and now - before[0].ended_at < CURSOR_LIFE
-    if place.get("v") == CHECKPOINT_VERSION and place.get("after") and is_recent:
-        kept = {key: place[key] for key in ("v", "after", "started")}
+    if place.get("v") == CHECKPOINT_VERSION and place.get("place") and is_recent:
+        kept = {key: place[key] for key in ("v", "place", "started")}
         runs.save(tx, new.id, checkpoint={**kept, "step": "load"})
 
 
@@ -334,7 +334,7 @@ _WRITE: _Steps = (
     ("push", "write", push.push_fields),
 )
 _FULL: _Steps = (
-    ("load", "observe", load.read_everything),
+    ("load", "observe", load.load_records),
     ("aside", "match", load.match_aside),
     ("sweep", "check", sweep.sweep),
     ("increment", "observe", increment.read_changes),

@@ -16,7 +16,7 @@ import threading
 from array import array
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,7 +69,9 @@ class Portion:
     last: bool = False
 
 
-def read_everything(client: Client, properties: Sequence[str], progress: Progress = Progress()) -> Iterator[Portion]:
+def read_everything(
+    client: Client, properties: Sequence[str], progress: Progress = Progress()
+) -> Generator[Portion, None, None]:
     """Give every record of a portal, in no order to rely on.
 
     Raises what the list raises; trouble with search only ends its lane. Closing the iterator waits for the requests

@@ -46,7 +46,7 @@ def test_one_bad_answer_at_any_moment_loses_nothing_and_doubles_nothing(tmp_path
 
 def test_a_refused_token_keeps_the_place_and_the_next_run_goes_on_from_there(world: World) -> None:
     world.sandbox.add_contacts(350)
-    world.sandbox.fault("revoked", count=1, skip=3)
+    world.sandbox.fault("revoked", count=1, skip=5)
 
     failed = world.go(world.ask())
 
