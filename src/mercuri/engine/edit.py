@@ -17,7 +17,7 @@ from mercuri.engine.erasure import erase_contact as erase_contact
 from mercuri.engine.resolve import resolve_conflict as resolve_conflict
 from mercuri.engine.writes import By, change, checked_fields, insert, new_contact, note_whole, present, rules_of
 from mercuri.errors import Clash, NotFound, UserError
-from mercuri.store import contacts, failures, outbox, shown
+from mercuri.store import contacts, failures, links, outbox, shown
 from mercuri.store.database import Tx
 
 
@@ -73,7 +73,7 @@ def delete_contact(app: App, ws: WorkspaceId, id_: ContactId, actor: Actor, *, v
     with app.db.write(ws) as tx:
         _at_version(tx, id_, version)
         contacts.mark_deleted(tx, id_, at)
-        note_whole(tx, id_, "", "deleted", By(actor.name, "user", at, "deleted"))
+        note_whole(tx, id_, "live", "deleted", By(actor.name, "user", at, "deleted"))
     app.wake()
 
 
@@ -88,7 +88,10 @@ def restore_contact(app: App, ws: WorkspaceId, id_: ContactId, actor: Actor) -> 
         if held.deleted_at is None:
             raise Clash("This contact is not deleted. Nothing was changed.", shown.get(tx, id_))
         contacts.mark_restored(tx, id_, at)
-        note_whole(tx, id_, "deleted", "", By(actor.name, "user", at, "restored"))
+        note_whole(tx, id_, "deleted", "live", By(actor.name, "user", at, "restored"))
+        # A look at the record wakes the same link, although nothing changed there.
+        for portal, link in links.all_of_contacts(tx, [id_]):
+            outbox.note_look(tx, portal, link.record_id, at)
         contact = shown.get(tx, id_)
     app.wake()
     return contact

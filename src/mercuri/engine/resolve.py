@@ -6,9 +6,10 @@ from mercuri.core.contact import ContactId, WorkspaceId
 from mercuri.core.diff import Act, Base, settle_choice
 from mercuri.core.settings import MappingItem
 from mercuri.engine.app import Actor, App, require
-from mercuri.engine.writes import By, change, checked_fields, present, rules_of
+from mercuri.engine.writes import By, change, checked_fields, note_whole, present, rules_of
 from mercuri.errors import Clash, UserError
-from mercuri.store import conflicts, links, outbox, portals
+from mercuri.store import conflicts, contacts, links, outbox, portals
+from mercuri.store.changes import WHOLE
 from mercuri.store.conflicts import Conflict
 from mercuri.store.database import Tx
 from mercuri.store.links import Link
@@ -41,6 +42,9 @@ def resolve_conflict(
 
 def _settle(tx: Tx, conflict: Conflict, take: str, value: str | None, by: By) -> None:
     now = present(tx, conflict.contact_id)
+    if conflict.field == WHOLE:
+        _settle_deletion(tx, conflict, take, by)
+        return
     link = links.of_records(tx, conflict.portal_id, [conflict.record_id]).get(conflict.record_id)
     item = _mapped(tx, conflict)
     if link is None or item is None:
@@ -57,6 +61,15 @@ def _settle(tx: Tx, conflict: Conflict, take: str, value: str | None, by: By) ->
     # made here, and none there.
     _move_base(tx, conflict, link, decision.base or Base(remote, remote, "resolved"))
     outbox.note_contact(tx, ContactId(conflict.contact_id), by.at)
+
+
+def _settle_deletion(tx: Tx, conflict: Conflict, take: str, by: By) -> None:
+    """HubSpot deleted the record: the contact follows it, or stays here, without a record."""
+    if take == "other":
+        raise UserError("A deletion is taken over (hubspot) or not (mercuri). Nothing was changed.")
+    if take == "hubspot":
+        contacts.mark_deleted(tx, conflict.contact_id, by.at)
+        note_whole(tx, conflict.contact_id, "live", "deleted", by)
 
 
 def _mapped(tx: Tx, conflict: Conflict) -> MappingItem | None:

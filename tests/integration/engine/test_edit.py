@@ -245,15 +245,15 @@ def test_the_record_of_an_erased_person_is_not_imported_again(world: World) -> N
     assert world.contacts() == {}
 
 
-def test_erasing_is_noted_for_hubspot(world: World) -> None:
+def test_the_next_run_erases_the_record_in_hubspot_also_with_two_way_off(world: World) -> None:
     record = world.sandbox.create({"email": "ana@example.org"})
     world.sync()
 
     edit.erase_contact(world.app, world.ws, world.of_record(record).id, OWNER)
 
-    with world.app.db.read(world.ws) as tx:
-        (pending,) = outbox.due(tx, PORTAL, "erase", world.clock.now())
-    assert pending.key == record
+    assert world.sandbox.contact(record) is not None
+    world.sync()
+    assert world.sandbox.contact(record) is None
 
 
 # --- conflicts ------------------------------------------------------------------------------------------------
@@ -283,26 +283,44 @@ def test_hubspots_value_is_taken_here(world: World) -> None:
     assert world.record(record)["firstname"] == "Hannah"
 
 
-def test_our_value_is_kept_here_and_the_record_is_noted(world: World) -> None:
+def test_our_value_is_kept_here_and_sent_to_hubspot(world: World) -> None:
     conflict, record = a_conflict(world)
 
     edit.resolve_conflict(world.app, world.ws, conflict.id, "mercuri", OWNER)
+    world.sync()
 
     assert world.of_record(record).fields["first_name"] == "Anna"
-    link = world.link(record)
-    assert link is not None
-    assert (link.base["first_name"].local, link.base["first_name"].remote) == ("Hannah", "Hannah")
+    assert world.record(record)["firstname"] == "Anna"
     with world.app.db.read(world.ws) as tx:
         assert conflicts.count_open(tx) == 0
-        assert outbox.waits(tx, PORTAL, "contact", [str(conflict.contact_id)])
 
 
-def test_a_third_value_is_set_here(world: World) -> None:
+def test_a_blank_that_a_person_chose_is_sent(world: World) -> None:
+    world.settings(two_way=True, conflict_policy="ask", blanks="ask")
+    record = world.sandbox.create({"email": "ana@example.org", "firstname": "Ana"})
+    world.sync()
+    world.edit(world.of_record(record).id, first_name="")
+    world.sync()
+    with world.app.db.read(world.ws) as tx:
+        (conflict,) = conflicts.recent(tx)
+
+    edit.resolve_conflict(world.app, world.ws, conflict.id, "mercuri", OWNER)
+    world.sync()
+
+    assert not world.record(record).get("firstname")
+    assert world.of_record(record).fields["first_name"] == ""
+    with world.app.db.read(world.ws) as tx:
+        assert conflicts.count_open(tx) == 0
+
+
+def test_a_third_value_is_set_on_both_sides(world: World) -> None:
     conflict, record = a_conflict(world)
 
     edit.resolve_conflict(world.app, world.ws, conflict.id, "other", OWNER, "Hanna")
+    world.sync()
 
     assert world.of_record(record).fields["first_name"] == "Hanna"
+    assert world.record(record)["firstname"] == "Hanna"
 
 
 def test_a_settled_conflict_is_not_settled_again(world: World) -> None:
@@ -324,6 +342,43 @@ def test_a_choice_that_cannot_be_meant_leaves_the_conflict_open(world: World, ta
 
     with world.app.db.read(world.ws) as tx:
         assert conflicts.count_open(tx) == 1
+
+
+@pytest.mark.parametrize(("take", "is_deleted"), [("hubspot", True), ("mercuri", False)])
+def test_a_deletion_there_is_taken_over_only_when_a_person_says_so(world: World, take: str, is_deleted: bool) -> None:
+    world.settings(two_way=True, deletions="ask")
+    world.sandbox.create({"email": "bo@example.org"})  # from a portal that answers with nothing, nothing is concluded
+    record = world.sandbox.create({"email": "ana@example.org", "firstname": "Ana"})
+    world.sync()
+    ana = world.of_record(record).id
+    world.sandbox.archive(record)
+    world.sync(full=True)
+    with world.app.db.read(world.ws) as tx:
+        (conflict,) = conflicts.recent(tx)
+    assert (conflict.field, conflict.remote) == ("*", "deleted")
+
+    edit.resolve_conflict(world.app, world.ws, conflict.id, take, OWNER)
+
+    assert (world.contact(ana).deleted_at is not None) is is_deleted
+
+
+def test_a_restored_contact_wakes_its_link(world: World) -> None:
+    world.settings(two_way=True)
+    record = world.sandbox.create({"email": "ana@example.org", "firstname": "Ana"})
+    world.sync()
+    ana = world.of_record(record).id
+    edit.delete_contact(world.app, world.ws, ana, OWNER)
+    world.sync(full=True)
+    asleep = world.link(record)
+    assert asleep is not None
+    assert asleep.state is LinkState.ASLEEP
+
+    edit.restore_contact(world.app, world.ws, ana, OWNER)
+    world.sync()
+
+    awake = world.link(record)
+    assert awake is not None
+    assert (awake.state, awake.contact_id) == (LinkState.LIVE, ana)
 
 
 # --- failures -------------------------------------------------------------------------------------------------
