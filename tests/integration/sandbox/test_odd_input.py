@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.clock import Clock
 
 from mercuri.sandbox import Sandbox
 from mercuri.sandbox.answers import Refusal
-from tests.support.clock import Clock
 
 NewContact = Callable[..., str]
 
@@ -45,7 +45,7 @@ def test_list_search_and_emails_agree_after_any_acts(
 ) -> None:
     rng = Random(seed)
     sandbox.set_limits(lag_ms=2_000)
-    sandbox.add_contacts(20)
+    sandbox.add_contacts(60)
     archived: list[str] = []
     for turn in range(150):
         clock.advance(rng.random())
