@@ -15,6 +15,9 @@ from mercuri.sandbox.standard import GROUPS
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*$")
 _MOST_UNIQUE = 10
+_CHANGEABLE = {
+    "label": "label", "description": "description", "groupName": "group", "type": "type", "fieldType": "field_type",
+}  # fmt: skip
 
 
 class Schema:
@@ -58,57 +61,44 @@ class Schema:
             raise _name_in_use(name)
         if not _NAME.match(name):
             raise invalid(f"Property name {name} is invalid: lower-case letters, digits and underscores only")
-        if kind not in TYPES or field_type not in TYPES[kind]:
-            raise invalid(f"Field type {field_type} is not valid for type {kind}")
-        if group not in self.groups:
-            raise invalid(f"Property group {group} does not exist")
+        self._check(kind, field_type, group)
         unique = body.get("hasUniqueValue") is True
-        if (
-            unique
-            and sum(1 for each in self._portal.properties.values() if each.unique and not each.defined_by_hubspot)
-            >= _MOST_UNIQUE
-        ):
-            raise invalid(f"At most {_MOST_UNIQUE} properties with unique values are allowed")
+        if unique:
+            self._check_room()
         now = self._portal.now_ms()
         prop = Property(
             name, label, kind, field_type, group, str(body.get("description") or ""), _options(body, kind),
             unique=unique, hidden=body.get("hidden") is True, form_field=body.get("formField") is True,
-            display_order=int(body.get("displayOrder", -1)), defined_by_hubspot=False, created_ms=now, updated_ms=now,
+            defined_by_hubspot=False, created_ms=now, updated_ms=now,
         )  # fmt: skip
         self._portal.set_property(prop)
         return prop
+
+    def _check(self, kind: str, field_type: str, group: str) -> None:
+        if kind not in TYPES or field_type not in TYPES[kind]:
+            raise invalid(f"Field type {field_type} is not valid for type {kind}")
+        if group not in self.groups:
+            raise invalid(f"Property group {group} does not exist")
+
+    def _check_room(self) -> None:
+        custom = [each for each in self._portal.properties.values() if not each.defined_by_hubspot]
+        if sum(each.unique for each in custom) >= _MOST_UNIQUE:
+            raise invalid(f"At most {_MOST_UNIQUE} properties with unique values are allowed")
 
     def change(self, name: str, body: Mapping[str, Any]) -> Property:
         """Other label, description, group or options, which replace the whole list. Uniqueness is fixed at creation."""
         prop = self._one(name)
         if prop.defined_by_hubspot and set(body) - {"options"}:
-            raise Refusal(
-                400,
-                {
-                    "status": "error",
-                    "message": f"Property {name} is defined by HubSpot and cannot be changed",
-                    "category": "VALIDATION_ERROR",
-                },
-            )
-        changes: dict[str, Any] = {
-            field: body[key]
-            for key, field in (
-                ("label", "label"),
-                ("description", "description"),
-                ("groupName", "group"),
-                ("hidden", "hidden"),
-                ("formField", "form_field"),
-            )
-            if key in body
-        }
-        kind, field_type = str(body.get("type", prop.type)), str(body.get("fieldType", prop.field_type))
-        if kind not in TYPES or field_type not in TYPES[kind]:
-            raise invalid(f"Field type {field_type} is not valid for type {kind}")
-        if changes.get("group", prop.group) not in self.groups:
-            raise invalid("Property group does not exist")
-        options = _options(body, kind) if "options" in body else prop.options
+            raise invalid(f"Property {name} is defined by HubSpot and cannot be changed")
+        given = {key: str(body[key]) for key in _CHANGEABLE if key in body}
+        kind, field_type = given.get("type", prop.type), given.get("fieldType", prop.field_type)
+        self._check(kind, field_type, given.get("groupName", prop.group))
+        changes: dict[str, Any] = {_CHANGEABLE[key]: value for key, value in given.items()}
         changed = replace(
-            prop, type=kind, field_type=field_type, options=options, updated_ms=self._portal.now_ms(), **changes
+            prop,
+            **changes,
+            options=_options(body, kind) if "options" in body else prop.options,
+            updated_ms=self._portal.now_ms(),
         )
         self._portal.set_property(changed)
         return changed

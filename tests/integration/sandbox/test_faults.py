@@ -121,14 +121,14 @@ def test_over_a_socket_a_timeout_keeps_the_client_waiting(running: Running, remo
     running.sandbox.fault("timeout")
 
     with pytest.raises(httpx.ReadTimeout):
-        remote.get(PATH, timeout=0.05)
+        remote.get(PATH, timeout=httpx.Timeout(5, read=0.05))
 
 
 def test_latency_delays_an_answer_and_not_the_other_connections(running: Running, remote: httpx.Client) -> None:
     running.sandbox.set_limits(latency_ms=60_000)
     try:
         with pytest.raises(httpx.ReadTimeout):
-            remote.get(PATH, timeout=0.05)
+            remote.get(PATH, timeout=httpx.Timeout(5, read=0.05))
         assert remote.get("/sandbox/status", timeout=5).status_code == 200
     finally:
         running.sandbox.set_limits(latency_ms=0)
