@@ -43,7 +43,6 @@ class Property:
     hidden: bool = False
     defined_by_hubspot: bool = True
     external_options: bool = False
-    display_order: int = -1
     form_field: bool = False
     created_ms: int = 0
     updated_ms: int = 0
@@ -64,7 +63,7 @@ class Property:
                 {"label": label, "value": value, "displayOrder": n, "hidden": False}
                 for n, (label, value) in enumerate(self.options)
             ],
-            "displayOrder": self.display_order,
+            "displayOrder": -1,
             "calculated": self.calculated,
             "externalOptions": self.external_options,
             "archived": self.archived_ms is not None,
