@@ -7,6 +7,7 @@ from datetime import datetime
 
 from mercuri.core.contact import LinkState, Record, RecordId
 from mercuri.core.fate import after_archive, after_restore, follow_merges
+from mercuri.engine import optouts
 from mercuri.engine.work import Work
 from mercuri.store import links
 from mercuri.store.database import Tx
@@ -36,6 +37,8 @@ def merges(tx: Tx, work: Work, record: Record, known: dict[RecordId, Link], aske
     at = work.now
     for old in pool.keys() - followed.moved.keys() - {record.id}:
         _mark_merged(tx, work, known, old, record.id, at)
+    # A merge there can lose a no that HubSpot knew: whatever is closed is told again.
+    optouts.note_contacts(tx, sorted({link.contact_id for link in pool.values()}), at)
     for old, new in followed.moved.items():
         if new in known:
             links.remove(tx, work.portal_id, [new])

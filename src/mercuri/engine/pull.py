@@ -17,7 +17,7 @@ from mercuri.engine.matching import Newcomer
 from mercuri.engine.reconcile import Ledger, first_bases, first_fields, reconcile, tell
 from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
-from mercuri.store import contacts, links
+from mercuri.store import contacts, links, outbox
 from mercuri.store.changes import WHOLE, Change
 from mercuri.store.contacts import Held, NewContact
 from mercuri.store.database import Tx
@@ -61,10 +61,10 @@ class _Page:
 
     def store(self) -> None:
         known = self._known()
-        fresh = [record for record in self.records.values() if self._is_fresh(known.get(record.id))]
-        linked = [record for record in self.records.values() if record.id in known and record not in fresh]
+        fresh = {record.id: record for record in self.records.values() if self._is_fresh(known.get(record.id))}
+        linked = [record for record in self.records.values() if record.id not in fresh]
         self._store_linked(linked, known)
-        self._store_fresh(fresh, known)
+        self._store_fresh(list(fresh.values()), known)
         self._finish()
 
     def store_aside(self, aside: Sequence[Link]) -> None:
@@ -86,7 +86,7 @@ class _Page:
     def _known(self) -> dict[RecordId, Link]:
         """The links of the page's records, after those that were merged have followed."""
         ids = [*self.records, *(old for record in self.records.values() for old in record.merged_ids)]
-        known = links.of_records(self.tx, self.work.portal_id, ids)
+        known = links.of_records(self.tx, self.work.portal_id, ids, lock=True)
         if not self.work.preview:
             for record in self.records.values():
                 if record.merged_ids:
@@ -164,11 +164,12 @@ class _Page:
         newcomers = self._newcomers({record.id: kept(record.properties) for record in records})
         erased = matching.erased(self.tx, self.work, newcomers)
         matched = matching.match_page(self.tx, self.work, [n for n in newcomers if n.record_id not in erased])
+        times = {record.id: record.updated_at for record in records}
         if self.work.preview:
-            self._plan(newcomers, erased | matched.buried.keys())
+            self._pair([n for n in newcomers if n.record_id in matched.pairs], matched.pairs, times)
+            self._plan([n for n in newcomers if n.record_id not in matched.pairs], erased | matched.buried.keys())
             return
         links.remove(self.tx, self.work.portal_id, [record.id for record in records if record.id in known])
-        times = {record.id: record.updated_at for record in records}
         self._keep_out(erased, matched.buried)
         self._put_aside(matched.aside)
         self._pair([n for n in newcomers if n.record_id in matched.pairs], matched.pairs, times)
@@ -212,18 +213,21 @@ class _Page:
     ) -> None:
         """Link records with contacts that we hold already; without a base, so that nothing is overwritten unseen."""
         held = contacts.held(self.tx, pairs.values())
-        links.insert_many(self.tx, self.work.portal_id, [self._link(n, pairs[n.record_id], times) for n in newcomers])
+        if not self.work.preview:
+            rows = [self._link(one, pairs[one.record_id], times) for one in newcomers]
+            links.insert_many(self.tx, self.work.portal_id, rows)
         for one in newcomers:
             contact = held[pairs[one.record_id]]
             link, changed = self._link(one, contact.id, times), False
             if self.work.two_way:
                 link, changeset = reconcile(self.tx, self.ledger, link, contact, one.fields)
                 changed = bool(changeset.to_local)
-            self.ledger.links[link.record_id] = link
-            self.ledger.observed.append(
-                Observed(contact.id, one.record_id, one.properties, changed_at=times[one.record_id])
-            )
             self.work.count("updated" if changed else "unchanged")
+            if not self.work.preview:
+                self.ledger.links[link.record_id] = link
+                self.ledger.observed.append(
+                    Observed(contact.id, one.record_id, one.properties, changed_at=link.remote_at)
+                )
 
     def _link(self, one: Newcomer, contact: ContactId, times: Mapping[RecordId, datetime | None]) -> Link:
         work, at = self.work, times[one.record_id]
@@ -247,6 +251,7 @@ class _Page:
         work.count("created", len(rows))
         if self.bulk:
             tell(self.tx, ids, self.at, bulk=True)
+            outbox.note_contacts(self.tx, ids, self.at, but=work.portal_id)
         else:
             self.ledger.changed.update(ids)
 

@@ -94,11 +94,11 @@ def _unlinked(batch: _Batch) -> list[Held]:
 def _plan(tx: Tx, work: Work, batch: _Batch) -> list[Intent]:
     """Merge each linked contact with its record as it is now, and announce what is to be written there."""
     ledger = Ledger(work, work.now)
-    known = links.of_records(tx, work.portal_id, [*batch.records, *(r.id for r in batch.records.values())])
+    known = links.of_records(tx, work.portal_id, [*batch.records, *(r.id for r in batch.records.values())], lock=True)
     for asked, record in batch.records.items():
         if asked != record.id:
             follow.merges(tx, work, record, known, asked)
-    here = links.of_contacts(tx, work.portal_id, batch.pending)
+    here = links.of_contacts(tx, work.portal_id, batch.pending, lock=True)
     # Values as they are now, under the same lock as the write that may follow.
     held = contacts.held(tx, batch.pending)
     there = {record.id: record for record in batch.records.values()}

@@ -70,7 +70,8 @@ def update(work: Work, intents: Sequence[Intent], client: Client | None = None) 
 def settle_patches(tx: Tx, ledger: Ledger, sent: Sequence[Sent]) -> list[Sent]:
     """Close the intents of patches and move the bases of what stands; those that did not come about are returned."""
     work = ledger.work
-    known = links.of_records(tx, work.portal_id, [s.intent.record_id for s in sent if s.intent.record_id])
+    records = [s.intent.record_id for s in sent if s.intent.record_id]
+    known = links.of_records(tx, work.portal_id, records, lock=True)
     held = contacts.held(tx, {s.intent.contact_id for s in sent})
     confirmed: list[Sent] = []
     dropped: list[Sent] = []

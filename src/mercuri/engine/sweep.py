@@ -83,7 +83,7 @@ def _look(work: Work, asked: Sequence[RecordId], gone: _Gone) -> None:
     missing = [record for record in asked if record not in there]
     in_bin = work.client.read_many(missing, ["hs_object_id"], archived=True) if missing else {}
     with work.step() as tx:
-        known = links.of_records(tx, work.portal_id, [*asked, *(record.id for record in there.values())])
+        known = links.of_records(tx, work.portal_id, [*asked, *(r.id for r in there.values())], lock=True)
         for key, record in there.items():
             if key != record.id:
                 follow.merges(tx, work, record, known, RecordId(key))
@@ -122,7 +122,7 @@ def _check_brake(work: Work, records: Sequence[RecordId]) -> None:
 
 
 def _part_batch(tx: Tx, work: Work, records: Sequence[RecordId]) -> None:
-    known = [link for link in links.of_records(tx, work.portal_id, records).values() if _is_awake(link)]
+    known = [link for link in links.of_records(tx, work.portal_id, records, lock=True).values() if _is_awake(link)]
     held = contacts.held(tx, [link.contact_id for link in known])
     links.save_many(tx, work.portal_id, [follow.asleep(link, work.now, follow.GONE_THERE) for link in known])
     deleted: list[ContactId] = []

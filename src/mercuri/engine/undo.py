@@ -116,7 +116,7 @@ def _restore_value(tx: Tx, ledger: Ledger, change: Change, held: Held) -> None:
 
 
 def _link_of(tx: Tx, ledger: Ledger, change: Change, contact: ContactId) -> Link | None:
-    link = links.of_contacts(tx, ledger.work.portal_id, [contact]).get(contact)
+    link = links.of_contacts(tx, ledger.work.portal_id, [contact], lock=True).get(contact)
     return ledger.links.get(link.record_id, link) if link else None
 
 

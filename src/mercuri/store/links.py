@@ -97,24 +97,34 @@ def touch(tx: Tx, portal: PortalId, records: Collection[RecordId], seen_at: date
         )
 
 
-def of_records(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> dict[RecordId, Link]:
-    """The links of records, by record id; records without one are missing."""
+def of_records(tx: Tx, portal: PortalId, records: Collection[RecordId], *, lock: bool = False) -> dict[RecordId, Link]:
+    """The links of records, by record id; records without one are missing.
+
+    With `lock` nobody else changes them before the transaction ends: for those who will save what they read.
+    """
     found: dict[RecordId, Link] = {}
     for chunk in _chunks(records):
-        rows = tx.execute(select(table).where(_of(tx, portal), table.c.record_id.in_(chunk)))
+        asked = select(table).where(_of(tx, portal), table.c.record_id.in_(chunk)).order_by(table.c.record_id)
+        rows = tx.execute(asked.with_for_update() if lock else asked)
         found.update((RecordId(row.record_id), _link(row)) for row in rows)
     return found
 
 
-def of_contacts(tx: Tx, portal: PortalId, contacts: Collection[ContactId]) -> dict[ContactId, Link]:
-    """The link of each contact in this portal: the live one if there is one, else a blocked, sleeping or merged one."""
+def of_contacts(
+    tx: Tx, portal: PortalId, contacts: Collection[ContactId], *, lock: bool = False
+) -> dict[ContactId, Link]:
+    """The link of each contact in this portal: the live one if there is one, else a blocked, sleeping or merged one.
+
+    `lock` as in `of_records`.
+    """
     found: dict[ContactId, Link] = {}
     for chunk in _chunks(contacts):
-        rows = tx.execute(
+        asked = (
             select(table)
             .where(_of(tx, portal), table.c.contact_id.in_(chunk), table.c.state != LinkState.UNLINKED.value)
             .order_by(_RANK.desc(), table.c.record_id.desc())
         )
+        rows = tx.execute(asked.with_for_update() if lock else asked)
         found.update((ContactId(row.contact_id), _link(row)) for row in rows)
     return found
 
@@ -130,9 +140,10 @@ def all_of_contacts(tx: Tx, contacts: Collection[ContactId]) -> list[tuple[Porta
 
 
 def each(tx: Tx, portal: PortalId, *, after: RecordId | None = None, limit: int = 500) -> list[Link]:
-    """The next live links after a record id, in the order of the ids as text; for walking over all of them."""
+    """The next live links after a record id, in the order of the ids as text, locked; for walking over all of them."""
     live = and_(_of(tx, portal), table.c.state == LinkState.LIVE.value, table.c.record_id > (after or ""))
-    return [_link(row) for row in tx.execute(select(table).where(live).order_by(table.c.record_id).limit(limit))]
+    asked = select(table).where(live).order_by(table.c.record_id).limit(limit).with_for_update()
+    return [_link(row) for row in tx.execute(asked)]
 
 
 def waiting(tx: Tx, portal: PortalId, run: RunId, *, limit: int = 100_000) -> list[Link]:
@@ -157,12 +168,6 @@ def unseen(tx: Tx, portal: PortalId, run: RunId, before: datetime, *, after: Rec
         table.c.record_id > after,
     )
     return [_link(row) for row in tx.execute(select(table).where(absent).order_by(table.c.record_id).limit(limit))]
-
-
-def created_by(tx: Tx, portal: PortalId, run: RunId, *, after: RecordId, limit: int = 100) -> list[Link]:
-    """Links whose record a run created in HubSpot: the next ones after a record id."""
-    made = and_(_of(tx, portal), table.c.created_there == run, table.c.record_id > after)
-    return [_link(row) for row in tx.execute(select(table).where(made).order_by(table.c.record_id).limit(limit))]
 
 
 def count(tx: Tx, portal: PortalId, *, state: LinkState = LinkState.LIVE) -> int:
@@ -196,16 +201,6 @@ def add_alias(tx: Tx, portal: PortalId, old: RecordId, new: RecordId, at: dateti
     tx.execute(delete(record_alias).where(mine, record_alias.c.old_id.in_([old, new])))
     values = {"workspace_id": tx.workspace, "portal_id": portal, "old_id": old, "record_id": new, "at": to_ms(at)}
     tx.execute(insert(record_alias).values(values))
-
-
-def aliases(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> dict[RecordId, RecordId]:
-    """What old record ids mean today; ids that were never merged are missing."""
-    found: dict[RecordId, RecordId] = {}
-    for chunk in _chunks(records):
-        mine = and_(record_alias.c.workspace_id == tx.workspace, record_alias.c.portal_id == portal)
-        rows = tx.execute(select(record_alias).where(mine, record_alias.c.old_id.in_(chunk)))
-        found.update((RecordId(row.old_id), RecordId(row.record_id)) for row in rows)
-    return found
 
 
 def remove(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> None:
