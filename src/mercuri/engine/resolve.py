@@ -45,7 +45,7 @@ def _settle(tx: Tx, conflict: Conflict, take: str, value: str | None, by: By) ->
     if conflict.field == WHOLE:
         _settle_deletion(tx, conflict, take, by)
         return
-    link = links.of_records(tx, conflict.portal_id, [conflict.record_id]).get(conflict.record_id)
+    link = links.of_records(tx, conflict.portal_id, [conflict.record_id], lock=True).get(conflict.record_id)
     item = _mapped(tx, conflict)
     if link is None or item is None:
         raise UserError("This field is no longer mapped, or the record no longer linked. Nothing was changed.")
