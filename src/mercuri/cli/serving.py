@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import re
 import signal
 import threading
 from contextlib import contextmanager
@@ -44,29 +46,43 @@ def worker(
 ) -> None:
     """One more worker, on this or another host. With SQLite there is one, and `mercuri serve` has it."""
     bell, ended = threading.Event(), threading.Event()
-    with session(wake=bell.set) as s:
-        if s.app.db.is_sqlite and _is_alive(s):
-            raise UserError("A worker is running already, and SQLite takes one. Nothing was started.")
-        with working(s, name or f"worker:{_host()}", bell):
-            say("The worker is running. Ctrl-C stops it.")
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: ended.set())
-            while not ended.wait(1):
-                pass
+    with session(wake=bell.set) as s, working(s, name or f"worker:{_host()}", bell):
+        say("The worker is running. Ctrl-C stops it.")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        while not ended.wait(1):
+            pass
     say("The worker has stopped; its runs go on at its next start.")
 
 
 @contextmanager
 def working(s: Session, name: str, bell: threading.Event) -> Iterator[None]:
-    """A worker in this process while the block runs."""
+    """A worker in this process while the block runs. Raises UserError when another process is this worker."""
     from mercuri.jobs.worker import Worker
 
-    made = Worker(s.services, name, bell)
-    made.start()
-    try:
+    with _only_one(s, name):
+        made = Worker(s.services, name, bell)
+        made.start()
+        try:
+            yield
+        finally:
+            made.stop()
+
+
+@contextmanager
+def _only_one(s: Session, name: str) -> Iterator[None]:
+    """Hold the lock of this worker's name, or of the one worker that SQLite takes; it ends with the process."""
+    file = "worker.lock" if s.app.db.is_sqlite else f"worker-{re.sub('[^A-Za-z0-9_.-]', '_', name)}.lock"
+    path = s.services.settings.data_path / file
+    with path.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"A worker is running already ({path} is locked). Nothing was started; serve with --no-worker, "
+                "or on PostgreSQL start a worker with another --name."
+            ) from error
         yield
-    finally:
-        made.stop()
 
 
 def run_web(s: Session, host: str, port: int) -> None:
@@ -137,14 +153,6 @@ def _free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise UserError(f"Cannot listen at {host}:{port}: {error.strerror}. Choose another --port.") from error
-
-
-def _is_alive(s: Session) -> bool:
-    from mercuri.store import workers
-    from mercuri.store.database import ANY
-
-    with s.app.db.read(ANY) as tx:
-        return workers.any_alive(tx, s.app.now())
 
 
 def _host() -> str:

@@ -101,6 +101,10 @@ def test_serve_answers_works_and_stops(terminal: Terminal) -> None:
             handed = terminal.json("sync")
             assert (handed["state"], handed["trigger"]) == ("done", "cli")
 
+        # The same worker twice would do every run twice.
+        assert "--no-worker" in terminal.run("serve", "--port", str(free_port()), code=1).stderr
+        assert "--no-worker" in terminal.run("worker", code=1).stderr
+
         child.send_signal(signal.SIGTERM)
         out, err = child.communicate(timeout=30)
 

@@ -275,3 +275,26 @@ def test_every_command_explains_itself(terminal: Terminal) -> None:
     groups = ("portals", "runs", "contacts", "conflicts", "settings", "user", "token", "db", "keys")
     for words in ((), *((group,) for group in groups), ("sync",), ("serve",), ("worker",), ("demo",), ("sandbox",)):
         assert "Usage" in terminal.run(*words, "--help").stdout
+
+
+def test_a_record_that_fails_is_exit_code_3_and_a_deletion_brake_4(terminal: Terminal) -> None:
+    terminal.connect()
+    terminal.run("settings", "set", "two_way", "true")
+    terminal.run("sync")
+    ids = [str(item["id"]) for item in terminal.json("contacts", "list")["items"]]
+    terminal.run("contacts", "set", ids[0], "email=no e-mail at all")
+
+    failed = terminal.json("sync", code=3)
+
+    assert failed["state"] == "done"
+    (failure,) = terminal.json("runs", "show", str(failed["id"]))["failures"]
+    assert (failure["contact_id"], bool(failure["class"]), bool(failure["fix"])) == (int(ids[0]), True, True)
+
+    terminal.run("settings", "set", "deletions", "archive")
+    for contact in ids[1:15]:
+        terminal.run("contacts", "delete", contact)
+
+    stopped = terminal.json("sync", code=4)
+
+    assert stopped["state"] == "stopped"
+    assert "14 of" in stopped["message"]

@@ -61,7 +61,7 @@ class MergeIn(In):
     """How to merge: who survives, whose value each field takes, which members were seen (409 if others by now)."""
 
     survivor_id: Id | None = None
-    fields: Annotated[dict[str, Id], Field(default_factory=dict)]
+    fields: dict[str, Id] = Field(default_factory=dict)
     seen: list[Id] | None = None
     override: Annotated[bool, Field(description="Merge members that were told apart, too")] = False
 
@@ -220,7 +220,7 @@ class SharedOut(Out):
     @classmethod
     def of(cls, view: SharedView) -> SharedOut:
         """The value as the API shows it."""
-        examples = [contact.id for contact in view.examples]
+        examples = [int(contact.id) for contact in view.examples]
         return cls(
             id=view.id,
             kind=view.kind,
