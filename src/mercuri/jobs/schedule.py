@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mercuri.core.contact import WorkspaceId
-from mercuri.engine import consent
+from mercuri.engine import consent, hints
 from mercuri.engine import run as runs
 from mercuri.engine import schedule as times
 from mercuri.engine.app import SYSTEM, App
@@ -64,5 +64,6 @@ def _scheduled(app: App, ws: WorkspaceId) -> Iterator[Portal]:
 #: The whole list.
 DUTIES: tuple[Duty, ...] = (
     Duty("opt-outs", timedelta(0), push_opt_outs, always=True),
+    Duty("hints", timedelta(seconds=1), hints.look),
     Duty("scheduled runs", timedelta(seconds=5), start_scheduled),
 )

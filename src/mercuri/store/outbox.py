@@ -64,7 +64,19 @@ def note_contacts(tx: Tx, contacts: Collection[ContactId], at: datetime, *, but:
 
 def note_look(tx: Tx, portal: PortalId, record: RecordId, at: datetime, *, erased: bool = False) -> None:
     """Note a hint that a record should be looked at; `erased`: HubSpot told of a privacy deletion."""
-    note(tx, portal, "look", record, {"erased": True} if erased else {}, at)
+    note_looks(tx, portal, {record: erased}, at)
+
+
+def note_looks(tx: Tx, portal: PortalId, records: Mapping[RecordId, bool], at: datetime) -> None:
+    """`note_look` for many records: record -> erased. A privacy deletion stays noted, whatever is hinted after it."""
+    note_many(tx, portal, "look", {record: {} for record, erased in records.items() if not erased}, at, keep=True)
+    note_many(tx, portal, "look", {record: {"erased": True} for record, erased in records.items() if erased}, at)
+
+
+def looked_for(tx: Tx, now: datetime) -> set[PortalId]:
+    """The portals in which hinted records may be looked at now."""
+    ready = and_(table.c.workspace_id == tx.workspace, table.c.kind == "look", table.c.not_before <= to_ms(now))
+    return {PortalId(row.portal_id) for row in tx.execute(select(table.c.portal_id).where(ready).distinct())}
 
 
 def note(
@@ -89,13 +101,14 @@ def note_many(
     at: datetime,
     *,
     not_before: datetime | None = None,
+    keep: bool = False,
 ) -> None:
-    """`note` for many keys of one kind."""
+    """`note` for many keys of one kind; `keep`: work that is noted already keeps its payload."""
     if not items:
         return
     statement = (sqlite if tx.is_sqlite else postgresql).insert(table)
     newer = {
-        "payload": statement.excluded.payload,
+        "payload": table.c.payload if keep else statement.excluded.payload,
         "not_before": statement.excluded.not_before,
         "attempts": 0,
         "created_at": func.max(statement.excluded.created_at, table.c.created_at + 1)

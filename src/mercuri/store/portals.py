@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mercuri.core.contact import PortalId
+from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.properties import Option, Property
 from mercuri.core.settings import DEFAULTS, PortalSettings, from_document, to_document
 from mercuri.errors import AppError, NotFound, Remedy
@@ -124,6 +124,12 @@ def all(tx: Tx) -> list[Portal]:  # read as `portals.all`
     """Every portal of the workspace, in order of connection."""
     query = sa.select(*_COLUMNS).where(_p.workspace_id == tx.workspace).order_by(_p.created_at, _p.portal_id)
     return [_portal(row) for row in tx.execute(query)]
+
+
+def everywhere(tx: Tx, portal: PortalId) -> list[WorkspaceId]:
+    """The workspaces that have a portal connected; asked in no workspace (`ANY`)."""
+    query = sa.select(_p.workspace_id).where(_p.portal_id == portal, _p.state != "disconnected")
+    return [WorkspaceId(found) for found in tx.execute(query.order_by(_p.workspace_id)).scalars()]
 
 
 def save(tx: Tx, portal: PortalId, **values: Any) -> None:
