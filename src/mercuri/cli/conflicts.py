@@ -16,7 +16,7 @@ app = typer.Typer(help="Values that both sides changed.", no_args_is_help=True)
 @app.command("list")
 def list_conflicts(
     state: Annotated[Literal["open", "resolved", "decided"], typer.Option(help="decided: by a rule.")] = "open",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Conflicts, newest first."""

@@ -23,7 +23,7 @@ MergeId = Annotated[int, typer.Argument(metavar="ID", min=1)]
 
 @app.command("list")
 def list_groups(
-    limit: Annotated[int, typer.Option(min=1, max=100)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many at most.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="next_cursor of the page before.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -130,7 +130,9 @@ def _tell_skipped(skipped: dict[str, int]) -> None:
 
 
 @merges.command("list")
-def list_merges(limit: Annotated[int, typer.Option(min=1, max=1000)] = 50, as_json: Json = False) -> None:
+def list_merges(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50, as_json: Json = False
+) -> None:
     """Merges, newest first."""
     from mercuri.store import merges as stored
     from mercuri.web.api.duplicate_models import MergeLine

@@ -20,7 +20,7 @@ Wait = Annotated[bool, typer.Option(help="Wait for the end.")]
 def list_runs(
     portal: Annotated[str | None, typer.Option(help="Only this portal's.")] = None,
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Runs, newest first."""

@@ -15,7 +15,7 @@ _LIMIT = "requests/seconds, such as 110/10; none by default"
 
 def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = PORT,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = PORT,
     contacts: Annotated[int, typer.Option(min=0, help="How many contacts the portal has.")] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same people.")] = 0,
     latency_ms: Annotated[int, typer.Option(min=0, help="How long every answer takes.")] = 0,
@@ -23,7 +23,7 @@ def sandbox(
     search: Annotated[str | None, typer.Option(help=f"Limit of searches: {_LIMIT}.")] = None,
     daily: Annotated[int | None, typer.Option(min=1, help="Requests of one day.")] = None,
     lag_ms: Annotated[int, typer.Option(min=0, help="How far search may be behind.")] = 0,
-    portal_id: Annotated[int, typer.Option(min=1)] = 4242,
+    portal_id: Annotated[int, typer.Option(min=1, help="The account id it answers with.")] = 4242,
     client_id: Annotated[str, typer.Option(help="The app's OAuth id.")] = "sandbox-client",
     client_secret: Annotated[str, typer.Option(help="The app's OAuth secret.")] = "sandbox-secret",
     token: Annotated[str | None, typer.Option(help="The static token.")] = None,

@@ -27,7 +27,7 @@ PORT = 8765
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = PORT,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = PORT,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave runs to other processes.")] = False,
 ) -> None:
     """Serve the web app and the API, with a worker in the same process."""
