@@ -29,6 +29,8 @@ TRIES = 3
 
 def read_changes(work: Work) -> None:
     """Take every record that changed since the watermark; the watermark moves with the last of them."""
+    if work.preview and work.checkpoint.get("loaded"):
+        return  # a preview that has just read everything keeps nothing: it would count these twice
     if "windows" not in work.checkpoint:
         _begin(work)
     while work.checkpoint["windows"]:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import httpx
+from tests.support.sandbox import SandboxTransport
 from tests.support.world import OWNER, PORTAL, World, adds_up
 
 from mercuri.core.contact import LinkState, RecordId
-from mercuri.engine import edit
+from mercuri.engine import edit, run
+from mercuri.sandbox import Sandbox
 from mercuri.store import outbox
 
 
@@ -144,3 +149,58 @@ def test_a_hint_of_a_privacy_deletion_erases_the_person(world: World) -> None:
     world.sync()
 
     assert not world.contacts()
+
+
+class Forgetful(httpx.BaseTransport):
+    """A list that leaves out one record that is there."""
+
+    def __init__(self, sandbox: Sandbox, record: str) -> None:
+        self._transport, self._record = SandboxTransport(sandbox), record
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._transport.handle_request(request)
+        if request.method == "GET" and request.url.path.endswith("/contacts"):
+            body = answer.json()
+            body["results"] = [item for item in body["results"] if item["id"] != self._record]
+            return httpx.Response(answer.status_code, json=body)
+        return answer
+
+
+def test_a_record_that_the_list_leaves_out_is_not_taken_for_deleted(world: World) -> None:
+    record, ana = a_pair(world)
+    a_pair(world, "Bo")
+    world.settings(deletions="archive")
+    asked = world.ask(full=True)
+    app = replace(world.app, http=httpx.Client(transport=Forgetful(world.sandbox, record)))
+
+    done = run.execute(app, world.ws, asked.id, owner="worker")
+
+    assert (done.counts["fetched"], done.counts["archived"]) == (2, 0)
+    assert state(world, record) is LinkState.LIVE
+    assert ana in world.contacts()
+
+
+def test_a_deletion_there_is_carried_over_when_the_settings_say_so(both: World) -> None:
+    record, ana = a_pair(both)
+    a_pair(both, "Bo")
+    both.settings(deletions="archive")
+    both.sandbox.archive(record)
+
+    both.sync(full=True)
+    assert ana not in both.contacts()
+
+    both.sandbox.restore(record)
+    both.sync()
+    assert ana in both.contacts()
+
+
+def test_an_edit_here_outlives_a_deletion_there(world: World) -> None:
+    record, ana = a_pair(world)
+    a_pair(world, "Bo")
+    world.settings(deletions="archive")
+    world.sandbox.archive(record)
+    world.edit(ana, first_name="Anna")
+
+    world.sync(full=True)
+
+    assert world.contacts()[ana].fields["first_name"] == "Anna"

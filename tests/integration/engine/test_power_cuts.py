@@ -107,6 +107,32 @@ def test_an_edit_made_right_after_a_power_cut_is_not_taken_for_an_older_one(tmp_
     at_every_moment(tmp_path, story)
 
 
+def test_an_edit_made_there_during_a_power_cut_is_not_missed(tmp_path: Path) -> None:
+    def story(world: World, after: int) -> bool:
+        record = world.sandbox.create({"firstname": "Ana", "email": "ana@example.com"})
+        world.sync()
+        world.clock.advance(3600)
+        for _ in range(3):
+            world.sync()  # so that no second look is due
+        asked = world.ask()
+        fuse = Fuse(after)
+        try:
+            run.execute(fused(world.app, SandboxTransport(world.sandbox), fuse), world.ws, asked.id, owner="first")
+        except PowerCut:
+            pass
+        world.clock.advance(60)
+        world.sandbox.update(record, {"firstname": "Anna"})
+        world.clock.advance(1500)
+
+        run.execute(world.app, world.ws, asked.id, owner="second")
+        world.sync()
+
+        assert world.of_record(record).fields["first_name"] == "Anna"
+        return fuse.blown
+
+    at_every_moment(tmp_path, story)
+
+
 def test_an_undo_survives_a_power_cut(tmp_path: Path) -> None:
     def story(world: World, after: int) -> bool:
         record = world.sandbox.create({"firstname": "Ana", "email": "ana@example.com"})

@@ -143,3 +143,14 @@ def test_a_record_that_a_run_created_is_archived_by_its_undo(world: World) -> No
 
     assert bo in world.contacts()
     assert not world.sandbox.contact_ids()
+
+
+def test_a_preview_knows_the_contacts_that_records_belong_to(world: World) -> None:
+    world.create(first_name="Ana", email="ana@example.com")
+    world.sandbox.create({"lastname": "Souza", "email": "ana@example.com"})
+
+    shown = world.sync(preview=True)
+
+    assert (shown.counts["created"], shown.counts["updated"]) == (0, 1)
+    rows = {(c.field, c.side, c.after) for c in world.changes(shown)}
+    assert ("last_name", "mercuri", "Souza") in rows
