@@ -24,6 +24,7 @@ from mercuri.engine.grouping import share as share
 from mercuri.engine.grouping import shared_values as shared_values
 from mercuri.engine.grouping import totals as totals
 from mercuri.engine.grouping import unshare as unshare
+from mercuri.engine.grouping import view as view
 from mercuri.engine.hubspot_merging import decide_in_hubspot as decide_in_hubspot
 from mercuri.engine.hubspot_merging import hubspot_merges_due as hubspot_merges_due
 from mercuri.engine.merging import MergeDone as MergeDone

@@ -14,7 +14,7 @@ from mercuri.errors import UserError
 from mercuri.store import match_keys, schema
 from mercuri.store.database import Tx
 from mercuri.store.match_keys import rows
-from mercuri.store.times import from_ms
+from mercuri.store.times import from_ms, to_ms
 
 #: Orders of the list of groups, and what each goes by.
 SORTS = {
@@ -78,13 +78,7 @@ def page(tx: Tx, query: GroupQuery) -> tuple[list[GroupRow], str | None]:
     """A page of groups, and the cursor of the next one. Raises UserError for a cursor that is none of ours."""
     t = schema.dup_group.c
     order = [t[name] for name in SORTS[query.sort]]
-    found = sa.select(t.grp, t.size, t.certainty, t.first_seen).where(t.workspace_id == tx.workspace)
-    if query.reason:
-        found = found.where(t.certainty.in_(_CERTAINTIES[query.reason]))
-    if query.linked:
-        found = found.where(sa.text(_LINKED))
-    if query.consent:
-        found = found.where(sa.text(_CONSENT))
+    found = _filtered(tx, query)
     if query.cursor:
         place = sa.tuple_(*map(sa.literal, _place(query)))
         found = found.where(sa.tuple_(*order) < place if query.sort in _DESCENDING else sa.tuple_(*order) > place)
@@ -92,6 +86,18 @@ def page(tx: Tx, query: GroupQuery) -> tuple[list[GroupRow], str | None]:
     read = tx.execute(ordered.limit(query.limit + 1)).all()
     items = [_group(row) for row in read[: query.limit]]
     return items, _cursor(query, read[query.limit - 1]) if len(read) > query.limit else None
+
+
+def _filtered(tx: Tx, query: GroupQuery) -> sa.Select[Any]:
+    t = schema.dup_group.c
+    found: sa.Select[Any] = sa.select(t.grp, t.size, t.certainty, t.first_seen).where(t.workspace_id == tx.workspace)
+    if query.reason:
+        found = found.where(t.certainty.in_(_CERTAINTIES[query.reason]))
+    if query.linked:
+        found = found.where(sa.text(_LINKED))
+    if query.consent:
+        found = found.where(sa.text(_CONSENT))
+    return found
 
 
 def row(tx: Tx, group: int) -> GroupRow | None:
@@ -108,6 +114,20 @@ def after(tx: Tx, group: int, limit: int) -> list[GroupRow]:
     t = schema.dup_group.c
     found = sa.select(t.grp, t.size, t.certainty, t.first_seen).where(t.workspace_id == tx.workspace, t.grp > group)
     return [_group(one) for one in tx.execute(found.order_by(t.grp).limit(limit))]
+
+
+def neighbour(tx: Tx, query: GroupQuery, group: GroupRow, *, back: bool = False) -> int | None:
+    """The group that stands after this one in the list that a query makes, or before it."""
+    t = schema.dup_group.c
+    names = SORTS[query.sort]
+    order = [t[name] for name in names]
+    values = {"certainty": group.certainty, "size": group.size, "grp": group.id, "first_seen": to_ms(group.first_seen)}
+    place = sa.tuple_(*(sa.literal(values[name]) for name in names))
+    falls = (query.sort in _DESCENDING) != back
+    found = _filtered(tx, query).where(sa.tuple_(*order) < place if falls else sa.tuple_(*order) > place)
+    ordered = found.order_by(*(column.desc() if falls else column for column in order))
+    row_ = tx.execute(ordered.limit(1)).first()
+    return row_.grp if row_ else None
 
 
 def members(tx: Tx, groups: Collection[int], *, most: int | None = None) -> dict[int, list[int]]:

@@ -16,8 +16,10 @@ function go(step) {
   next.scrollIntoView({ block: "nearest" });
 }
 
+// What a key presses in the current row goes before what it presses anywhere.
 function pressed(key) {
-  const element = document.querySelector(`dialog[open] [data-key="${CSS.escape(key)}"]`)
+  const element = current()?.querySelector(`[data-row-key="${CSS.escape(key)}"]`)
+    ?? document.querySelector(`dialog[open] [data-key="${CSS.escape(key)}"]`)
     ?? document.querySelector(`[data-key="${CSS.escape(key)}"]`);
   element?.click();
   return Boolean(element);
@@ -34,7 +36,7 @@ document.addEventListener("keydown", (event) => {
     search?.focus();
     search?.select();
     if (search) event.preventDefault();
-  } else if (key === "j" || key === "k") {
+  } else if ((key === "j" || key === "k") && rows().length) {
     go(key === "j" ? 1 : -1);
     event.preventDefault();
   } else if (key === "x" && current()?.querySelector("[data-pick]")) {
