@@ -69,7 +69,8 @@ def page() -> str:
 
 def _commands() -> Iterator[str]:
     yield "## Commands\n\nExit codes: 0 done, 1 failed with a sentence, 2 wrong usage, 3 done with failing records,"
-    yield "4 stopped by a safety brake. `--json` writes one document to standard output; progress and messages go to standard error.\n"
+    yield "4 stopped by a safety brake. `--json` writes one document to standard output;"
+    yield "progress and messages go to standard error.\n"
     for name, command in list(commands())[1:]:
         yield f"### `{name}`\n\n{_plain(command.help)}\n"
         rows = list(options(command))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: `requests/seconds`, neither of them zero.
+_LIMIT = r"[1-9][0-9]{0,8}/[1-9][0-9]{0,4}"
 
 
 class Settings(BaseSettings):
@@ -27,8 +31,8 @@ class Settings(BaseSettings):
     hubspot_app_id: str = ""
     default_region: str = "US"
     #: `requests/seconds` towards one portal; empty means by kind of connection.
-    burst_limit: str = ""
-    search_limit: str = "5/1"
+    burst_limit: Annotated[str, Field(pattern=f"^({_LIMIT})?$")] = ""
+    search_limit: Annotated[str, Field(pattern=f"^{_LIMIT}$")] = "5/1"
     scheduler: str = "on"
     metrics_public: bool = False
     log_level: str = "INFO"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import structlog
 import typer
+from typer import TyperException
 from typer.core import TyperGroup
 
 from mercuri.errors import AppError, SafetyStop
@@ -33,6 +35,17 @@ class Edge(TyperGroup):
             # Whoever read our output, `head` perhaps, has enough. Python must not try to flush the rest at its end.
             sys.stdout = None
             raise typer.Exit(DONE) from error
+        except (typer.Exit, typer.Abort, TyperException):
+            raise
+        except Exception as error:
+            say(unforeseen(error).message)
+            raise typer.Exit(FAILED) from error
+
+
+def unforeseen(error: Exception) -> AppError:
+    """A bug, as a sentence that holds no value of anybody's; where it happened goes to the log."""
+    structlog.get_logger().error("command.failed", exc_info=error)
+    return AppError(f"Something went wrong that nobody foresaw ({type(error).__name__}). The log above says where.")
 
 
 def say(sentence: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mercuri.cli import progress
-from mercuri.cli.edge import DONE, FAILED, STOPPED, WITH_FAILURES, say
+from mercuri.cli.edge import DONE, FAILED, STOPPED, WITH_FAILURES, say, unforeseen
 from mercuri.cli.output import Json, emit
 from mercuri.cli.session import Session, session
 from mercuri.errors import Clash
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.5
 #: How long a run in this process may take to reach its next safe point after Ctrl-C, in seconds.
 PATIENCE = 60
+_UNFORESEEN = "The run met an error that nobody foresaw, and stopped. What was stored so far is kept. Start it again."
 
 
 def sync(
@@ -150,6 +151,9 @@ def _executed(s: Session, run_id: RunId, watcher: progress.Watcher) -> Run:
             ended.append(engine_run.execute(s.app, s.ws, run_id, owner=_owner(), progress=watcher))
         except AppError as error:
             ended.append(error)
+        except Exception as error:  # noqa: BLE001 - an edge: the run is ended with a sentence
+            engine_run.give_up(s.app, s.ws, run_id, _UNFORESEEN)
+            ended.append(unforeseen(error))
         finally:
             is_over.set()
 

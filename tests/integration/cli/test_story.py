@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.cli import Terminal, a_terminal
 
+from mercuri.engine import run as engine_run
 from mercuri.sandbox import Running
 from mercuri.sandbox.api import STATIC_TOKEN
 
@@ -298,3 +299,36 @@ def test_a_record_that_fails_is_exit_code_3_and_a_deletion_brake_4(terminal: Ter
 
     assert stopped["state"] == "stopped"
     assert "14 of" in stopped["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MERCURI_BURST_LIMIT", "fast"),
+        ("MERCURI_SEARCH_LIMIT", "0/1"),
+        ("MERCURI_METRICS_PUBLIC", "perhaps"),
+        ("MERCURI_DATABASE_URL", "nonsense"),
+    ],
+)
+def test_an_environment_that_cannot_be_meant_is_a_sentence_with_the_name(
+    terminal: Terminal, name: str, value: str
+) -> None:
+    other = a_terminal(terminal.home, terminal.hubspot, **{name: value})
+
+    assert name in other.run("runs", "list", code=1).stderr
+
+
+def test_an_error_that_nobody_foresaw_is_a_sentence_without_values(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise RuntimeError("inside: ana@secret.example")
+
+    terminal.connect()
+    monkeypatch.setattr(engine_run, "execute", broken)
+
+    result = terminal.run("sync", code=1)
+
+    assert "RuntimeError" in result.stderr
+    assert "secret" not in result.stderr + result.stdout
+    assert [run["state"] for run in terminal.json("runs", "list")] == ["failed"]
