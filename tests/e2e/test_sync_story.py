@@ -9,26 +9,18 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.support.chromium import a_page, log_in
 from tests.support.demo import Demo
+from tests.support.screens import opened, sync
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
 def page(browser: Browser, demo: Demo) -> Iterator[Page]:
+    # Only the button starts runs here, so that each step is a run of its own.
+    demo.as_hubspot("webhooks", target="")
     with a_page(browser, demo.url) as page:
         log_in(page, demo.email, demo.password)
         yield page
-
-
-def _sync(page: Page) -> str:
-    """Press the button, wait until it can be pressed again; the address of the run that it was."""
-    page.goto("/contacts")
-    expect(page.locator("html")).to_have_attribute("data-scripts", "on")
-    before = page.locator("#sync").get_attribute("data-run")
-    page.get_by_role("button", name="Sync Contacts").click()
-    expect(page.locator("#sync")).not_to_have_attribute("data-run", before or "none")
-    expect(page.locator("#sync")).to_have_attribute("data-state", "idle")
-    return f"/runs/{page.locator('#sync').get_attribute('data-run')}"
 
 
 def test_the_first_sync_is_there_with_counts_that_add_up(page: Page) -> None:
@@ -41,7 +33,7 @@ def test_the_first_sync_is_there_with_counts_that_add_up(page: Page) -> None:
 def test_the_button_fetches_who_is_new_and_the_list_finds_them_as_one_types(page: Page, demo: Demo) -> None:
     demo.as_hubspot("create", properties={"firstname": "Zoë", "lastname": "Quillfeather", "email": "zoe@example.org"})
 
-    run = _sync(page)
+    run = sync(page)
     page.get_by_role("searchbox").fill("quillfea")
 
     expect(page.get_by_role("link", name="Zoë Quillfeather")).to_be_visible()
@@ -52,8 +44,7 @@ def test_the_button_fetches_who_is_new_and_the_list_finds_them_as_one_types(page
 def test_a_run_that_is_watched_survives_a_reload(page: Page, demo: Demo) -> None:
     demo.as_hubspot("limits", latency_ms=400)
     demo.as_hubspot("create", properties={"firstname": "Slow", "lastname": "Answer"})
-    page.goto("/contacts")
-    expect(page.locator("html")).to_have_attribute("data-scripts", "on")
+    opened(page, "/contacts")
     try:
         page.get_by_role("button", name="Sync Contacts").click()
         expect(page.locator("#sync")).to_have_attribute("data-state", re.compile("queued|running"))

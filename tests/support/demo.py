@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx
 
+from mercuri.sandbox.api import STATIC_TOKEN
+
 #: How long a start may take, in seconds: the machine may be slow, and busy.
 _START = 90.0
 
@@ -37,6 +39,18 @@ class Demo:
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
+
+    def property_of(self, record: str, name: str) -> str | None:
+        """A property of a record, read as any app of HubSpot's reads it."""
+        answer = httpx.get(
+            f"{self.hubspot}/crm/v3/objects/contacts/{record}",
+            params={"properties": name},
+            headers={"Authorization": f"Bearer {STATIC_TOKEN}"},
+            timeout=20,
+        )
+        answer.raise_for_status()
+        value: str | None = answer.json()["properties"].get(name)
+        return value
 
 
 @contextlib.contextmanager

@@ -32,12 +32,19 @@ TABS = (("open", "Waiting for you"), ("decided", "Decided by a rule"), ("resolve
 
 @router.get("/conflicts")
 def index(
-    request: Request, viewer: Viewer, state: str = "open", before: Annotated[int | None, Query(ge=1)] = None
+    request: Request,
+    viewer: Viewer,
+    state: str = "open",
+    before: Annotated[int | None, Query(ge=1)] = None,
+    contact: Annotated[int | None, Query(ge=1)] = None,
 ) -> Response:
-    """Conflicts in one state, newest first."""
+    """Conflicts in one state, newest first; those of one contact when one is named."""
     wanted = state if state in dict(TABS) else "open"
     with app_of(request).db.read(viewer.workspace) as tx:
-        found = conflicts.recent(tx, state=wanted, before=before, limit=PAGE + 1)
+        if contact is None:
+            found = conflicts.recent(tx, state=wanted, before=before, limit=PAGE + 1)
+        else:
+            found = [one for one in conflicts.of_contact(tx, ContactId(contact)) if one.state == wanted]
         names = _names(tx, found)
         waiting = conflicts.count_open(tx)
     more = f"/conflicts?state={wanted}&before={found[PAGE - 1].id}" if len(found) > PAGE else None
