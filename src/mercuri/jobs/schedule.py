@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mercuri.core.contact import WorkspaceId
-from mercuri.engine import consent, hints
+from mercuri.engine import consent, dedupe, hints
 from mercuri.engine import run as runs
 from mercuri.engine import schedule as times
 from mercuri.engine.app import SYSTEM, App
@@ -53,6 +53,18 @@ def push_opt_outs(app: App, ws: WorkspaceId) -> None:
         consent.push_outs(app, ws, portal_id)
 
 
+def settle_duplicates(app: App, ws: WorkspaceId) -> None:
+    """Finish what others began: groups that wait, bulk merges, and the merges in HubSpot whose hold is over."""
+    dedupe.drain(app, ws)
+    dedupe.work_on_batches(app, ws)
+    dedupe.hubspot_merges_due(app, ws)
+
+
+def check_duplicates(app: App, ws: WorkspaceId) -> None:
+    """Compare all groups of duplicates with a rebuild from scratch."""
+    dedupe.nightly_check(app, ws)
+
+
 def _scheduled(app: App, ws: WorkspaceId) -> Iterator[Portal]:
     with app.db.read(ws) as tx:
         known = portals.all(tx)
@@ -66,4 +78,6 @@ DUTIES: tuple[Duty, ...] = (
     Duty("opt-outs", timedelta(0), push_opt_outs, always=True),
     Duty("hints", timedelta(seconds=1), hints.look),
     Duty("scheduled runs", timedelta(seconds=5), start_scheduled),
+    Duty("duplicates", timedelta(seconds=2), settle_duplicates, always=True),
+    Duty("check of duplicates", timedelta(days=1), check_duplicates),
 )

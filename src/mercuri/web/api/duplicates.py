@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Path, Query, Response
 
 from mercuri.engine import dedupe
 from mercuri.store import duplicates, merges
@@ -90,11 +90,13 @@ def unshare(who: Manager, value_id: IdPath) -> None:
 
 
 @router.post("/duplicates/merge-safe", response_model=SafeOut | BatchAsked, responses={202: {"model": BatchAsked}})
-def merge_safe(who: Manager, body: SafeIn, response: Response) -> SafeOut | BatchAsked:
+def merge_safe(who: Manager, body: SafeIn, response: Response, tasks: BackgroundTasks) -> SafeOut | BatchAsked:
     """Merge every group that is certainly one person (202 with a batch), or only count them (`preview`)."""
     if body.preview:
         return SafeOut.model_validate(dedupe.preview_safe(who.app, who.ws))
     batch = dedupe.merge_safe(who.app, who.ws, who.actor)
+    # A worker that is there takes part; none is needed.
+    tasks.add_task(dedupe.work_on_batches, who.app, who.ws)
     response.status_code = 202
     response.headers["Location"] = f"/api/v1/merge-batches/{batch.id}"
     return BatchAsked(batch_id=batch.id)
