@@ -189,8 +189,8 @@ class TwoSides(RuleBasedStateMachine):
 
 
 TwoSides.TestCase.settings = settings(
-    max_examples=10,
-    stateful_step_count=12,
+    max_examples=25,
+    stateful_step_count=14,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

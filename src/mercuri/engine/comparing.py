@@ -21,7 +21,8 @@ def compare_all(work: Work) -> None:
         asked = portals.get(tx, work.portal_id).reading.get("compare")
     if not work.two_way or not (asked or work.preview):
         return
-    while True:
+    # A first load has compared all that there is, record by record.
+    while work.preview or work.portal.watermark is not None:
         with work.step() as tx:
             if not _compare_batch(tx, work):
                 break

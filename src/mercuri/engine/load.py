@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
@@ -26,10 +25,9 @@ def load_records(work: Work) -> None:
     if "started" not in work.checkpoint:
         _begin(work)
     place = Progress(**work.checkpoint.get("place", {}))
-    with closing(read_everything(work.client, work.ask, place)) as portions:
-        for portion in portions:
-            # What comes next is on its way while this is stored; its place is stored with it.
-            pull.take_page(work, portion.records, partial(_reached, work, portion.progress), bulk=bulk)
+    for portion in read_everything(work.client, work.ask, place):
+        # What comes next is on its way while this is stored; its place is stored with it.
+        pull.take_page(work, portion.records, partial(_reached, work, portion.progress), bulk=bulk)
     with work.step() as tx:
         _end(tx, work, bulk=bulk)
 

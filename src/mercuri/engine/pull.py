@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from mercuri.core.contact import ContactId, LinkState, Origin, Record, RecordId
+from mercuri.core.diff import Base
 from mercuri.core.mapping import fields_of
 from mercuri.core.normalise import normalise_phones
 from mercuri.engine import closer, follow, matching
@@ -229,9 +231,15 @@ class _Page:
                     Observed(contact.id, one.record_id, one.properties, changed_at=link.remote_at)
                 )
 
-    def _link(self, one: Newcomer, contact: ContactId, times: Mapping[RecordId, datetime | None]) -> Link:
+    def _link(
+        self,
+        one: Newcomer,
+        contact: ContactId,
+        times: Mapping[RecordId, datetime | None],
+        base: Mapping[str, Base] = MappingProxyType({}),
+    ) -> Link:
         work, at = self.work, times[one.record_id]
-        return Link(one.record_id, contact, LinkState.LIVE, {}, one.properties, at, self.at, work.run.id)
+        return Link(one.record_id, contact, LinkState.LIVE, base, one.properties, at, self.at, work.run.id)
 
     def _create(self, newcomers: Sequence[Newcomer], times: Mapping[RecordId, datetime | None]) -> None:
         """Import records as contacts. They get no rows in the change log: `contact.created_run` tells."""
@@ -241,7 +249,7 @@ class _Page:
         new = [self._new(one, origin) for one in newcomers]
         ids = contacts.insert_many(self.tx, new, bulk=self.bulk)
         rows = [
-            replace(self._link(one, contact, times), base=first_bases(work, one.fields))
+            self._link(one, contact, times, first_bases(work, one.fields))
             for one, contact in zip(newcomers, ids, strict=True)
         ]
         links.insert_many(self.tx, work.portal_id, rows)

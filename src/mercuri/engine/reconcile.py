@@ -207,14 +207,12 @@ def dispute(
 
 def first_bases(work: Work, remote: Mapping[str, str]) -> dict[str, Base]:
     """The bases of a contact that was just made from a record."""
-    one_way = {item.field for item in work.mapping if item.direction.value == "out"}
     return {
-        name: Base("", value, "one_way") if name in one_way else Base(value, value, "same")
+        name: Base("", value, "one_way") if name in work.one_way else Base(value, value, "same")
         for name, value in remote.items()
     }
 
 
 def first_fields(work: Work, remote: Mapping[str, str]) -> dict[str, str]:
     """The fields of a contact to be made from a record: those that may come in."""
-    one_way = {item.field for item in work.mapping if item.direction.value == "out"}
-    return {name: value for name, value in remote.items() if name not in one_way}
+    return {name: value for name, value in remote.items() if name not in work.one_way}

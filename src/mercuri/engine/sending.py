@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from mercuri.core.contact import ContactId, LinkState, PropertyVersion, Record
 from mercuri.core.diff import Act, Base, merge_field, settle_sent
 from mercuri.core.echo import Echo, find_echo
-from mercuri.core.settings import MappingItem
+from mercuri.core.settings import Direction, MappingItem
 from mercuri.engine import failing
 from mercuri.engine.reconcile import Ledger, dispute, held_by
 from mercuri.engine.shadow import kept
@@ -207,6 +207,9 @@ def link_created(ledger: Ledger, intent: Intent, record: Record, held: Held | No
         elif stored:
             # HubSpot filled it by itself: left out of the shadow, it is compared when the record comes next.
             shadow.pop(item.property, None)
+        elif item.direction is Direction.IN and held is not None:
+            # Never sent: without a base, a value that comes from there later would look like a conflict.
+            bases[item.field] = Base(held.fields.get(item.field, ""), "", "one_way")
         elif held is None or not held.fields.get(item.field):
             bases[item.field] = Base("", "")
     if created:

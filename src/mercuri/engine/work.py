@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from mercuri.core.contact import Origin, PortalId, RecordId, WorkspaceId
 from mercuri.core.diff import Rule
-from mercuri.core.settings import MappingItem, PortalSettings
+from mercuri.core.settings import Direction, MappingItem, PortalSettings
 from mercuri.engine.app import App
 from mercuri.hubspot.client import Client
 from mercuri.store import links, portals, runs
@@ -78,6 +79,11 @@ class Work:
     def preview(self) -> bool:
         """Whether the run only shows what it would do."""
         return self.run.preview
+
+    @cached_property
+    def one_way(self) -> frozenset[str]:
+        """The fields that HubSpot's values never come into."""
+        return frozenset(item.field for item in self.mapping if item.direction is Direction.OUT)
 
     def origin(self) -> Origin:
         """The origin of a value that this run takes from HubSpot."""

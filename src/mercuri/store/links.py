@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,6 +12,7 @@ from sqlalchemy import Row, and_, bindparam, case, delete, exists, func, insert,
 from mercuri.core.contact import ContactId, LinkState, PortalId, RecordId, RunId
 from mercuri.core.diff import Base
 from mercuri.store.database import Tx
+from mercuri.store.jsons import dumps, loads
 from mercuri.store.schema import contact as contact_table
 from mercuri.store.schema import link as table
 from mercuri.store.schema import record_alias
@@ -223,8 +223,8 @@ def _values(tx: Tx, portal: PortalId, link: Link) -> tuple[object, ...]:
         link.record_id,
         link.contact_id,
         link.state.value,
-        _dump({name: [base.local, base.remote, base.why] for name, base in link.base.items()}),
-        _dump(dict(link.shadow)),
+        dumps({name: [base.local, base.remote, base.why] for name, base in link.base.items()}),
+        dumps(dict(link.shadow)),
         maybe_ms(link.remote_at),
         maybe_ms(link.seen_at) or 0,
         link.run,
@@ -240,8 +240,8 @@ def _link(row: Row[Any]) -> Link:
         RecordId(row.record_id),
         ContactId(row.contact_id),
         LinkState(row.state),
-        {name: Base(*parts) for name, parts in json.loads(row.base).items()},
-        json.loads(row.shadow),
+        {name: Base(*parts) for name, parts in loads(row.base).items()},
+        loads(row.shadow),
         maybe_moment(row.remote_at),
         maybe_moment(row.seen_at),
         None if row.seen_run is None else RunId(row.seen_run),
@@ -250,10 +250,6 @@ def _link(row: Row[Any]) -> Link:
         row.excluded,
         None if row.created_there is None else RunId(row.created_there),
     )
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _chunks(ids: Collection[Any]) -> Iterator[list[Any]]:
