@@ -38,3 +38,4 @@ from mercuri.engine.regrouping import rebuild as rebuild
 from mercuri.engine.unmerging import Unmerged as Unmerged
 from mercuri.engine.unmerging import undo_batch as undo_batch
 from mercuri.engine.unmerging import undo_merge as undo_merge
+from mercuri.store.duplicates import GroupQuery as GroupQuery

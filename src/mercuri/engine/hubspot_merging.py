@@ -121,14 +121,14 @@ def _pair(
 
 def _follow(tx: Tx, portal: PortalId, primary: RecordId, other: RecordId, now: Record, at: datetime) -> None:
     """The kept link goes to the record that remains, with what HubSpot shows now; the others are aliases of it."""
-    known = links.of_records(tx, portal, [primary, other, now.id])
+    known = links.of_records(tx, portal, [primary, other, now.id], lock=True)
     if primary in known and now.id != primary:
         links.remove(tx, portal, [now.id])
         links.repoint(tx, portal, primary, now.id, at)
     if other in known and other != now.id:
         links.remove(tx, portal, [other])
         links.add_alias(tx, portal, other, now.id, at)
-    link = links.of_records(tx, portal, [now.id]).get(now.id)
+    link = links.of_records(tx, portal, [now.id], lock=True).get(now.id)
     if link is not None:
         seen = replace(link, state=LinkState.LIVE, shadow=kept(now.properties), remote_at=now.updated_at, seen_at=at)
         links.save_many(tx, portal, [replace(seen, archived_at=None, excluded="")])

@@ -244,7 +244,8 @@ def _move_links(tx: Tx, survivor: ContactId, absorbed: Sequence[ContactId], at: 
         if link.state in _OURS:
             found.setdefault(portal, []).append(link)
     journal: dict[str, Any] = {"links": [], "hubspot": []}
-    for portal, own in found.items():
+    for portal, seen in found.items():
+        own = list(links.of_records(tx, portal, [link.record_id for link in seen], lock=True).values())
         own.sort(key=lambda link: (_RANK[link.state], link.contact_id != survivor, len(link.record_id), link.record_id))
         kept, *others = own
         journal["links"] += [_link_out(portal, link) for link in own]

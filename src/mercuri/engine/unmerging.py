@@ -166,7 +166,7 @@ def _put_links_back(tx: Tx, merge: Merge, at: datetime) -> None:
     """Records return to their owners, unless HubSpot merged them or somebody linked them anew."""
     involved = {merge.survivor, *merge.absorbed}
     for portal, record, owner, state, excluded, archived in merge.journal["links"]:
-        known = links.of_records(tx, PortalId(portal), [RecordId(record)])
+        known = links.of_records(tx, PortalId(portal), [RecordId(record)], lock=True)
         link = known.get(RecordId(record))
         if link is None or link.contact_id not in involved or link.state is LinkState.MERGED:
             continue
