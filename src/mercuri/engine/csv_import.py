@@ -120,7 +120,7 @@ def _import_batch(app: App, tx: Tx, rows: list[Row], report: ImportReport, by: B
     steps = _without_erased(app, tx, steps, report)
     holders = contacts.holders(tx, "email", [email for step in steps for email in step.emails])
     wanted = {id_ for step in steps for id_ in ([step.id] if step.id else _found(step, holders))}
-    held = contacts.held(tx, wanted)
+    held = contacts.held(tx, wanted) if report.dry_run else contacts.lock(tx, wanted)
     new: list[_Step] = []
     for step in steps:
         try:

@@ -56,8 +56,7 @@ def update_contact(
     by = By(actor.name, kind, app.now(), "edited")
     with app.db.write(ws) as tx:
         now = _at_version(tx, id_, version)
-        # The version is checked again under the row's lock: on PostgreSQL another writer may come between.
-        change(tx, now, values, by, rules_of(tx), version=now.version)
+        change(tx, now, values, by, rules_of(tx))
         contact = shown.get(tx, id_)
     app.wake()
     return contact
@@ -82,7 +81,7 @@ def restore_contact(app: App, ws: WorkspaceId, id_: ContactId, actor: Actor) -> 
     require(actor, "manager")
     at = app.now()
     with app.db.write(ws) as tx:
-        held = contacts.held(tx, [id_]).get(id_)
+        held = contacts.lock(tx, [id_]).get(id_)
         if held is None:
             raise NotFound("There is no such contact.")
         if held.deleted_at is None:

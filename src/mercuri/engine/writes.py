@@ -79,11 +79,11 @@ def insert(tx: Tx, new: Sequence[NewContact], by: By) -> list[ContactId]:
     return ids
 
 
-def change(tx: Tx, now: Held, values: Mapping[str, str], by: By, rules: Rules, *, version: int | None = None) -> Held:
-    """Give fields new values; what has its value already is left alone. Raises Clash for another `version`."""
+def change(tx: Tx, now: Held, values: Mapping[str, str], by: By, rules: Rules) -> Held:
+    """Give fields of a locked contact new values; what has its value already is left alone."""
     taken = {name: value for name, value in values.items() if now.fields.get(name, "") != value}
     found = addresses_after(tx, now, taken, rules)
-    after = contacts.change_fields(tx, now.id, taken, by.origin, found, version=version)
+    after = contacts.change_fields(tx, now.id, taken, by.origin, found)
     log = [_change(now.id, name, now.fields.get(name, ""), value, by) for name, value in taken.items()]
     if log:
         changes.add_many(tx, log)
@@ -122,8 +122,11 @@ def after_change(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
 
 
 def present(tx: Tx, id_: ContactId) -> Held:
-    """A contact that can be changed. Raises NotFound, and Clash when it is deleted or was merged away."""
-    held = contacts.held(tx, [id_]).get(id_)
+    """A contact that can be changed, and that nobody else changes until the transaction ends.
+
+    Raises NotFound, and Clash when it is deleted or was merged away.
+    """
+    held = contacts.lock(tx, [id_]).get(id_)
     if held is None:
         raise NotFound("There is no such contact.")
     if held.merged_into is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.support.world import OWNER, World, a_world
@@ -64,3 +65,14 @@ def test_an_import_and_an_export_work_alike(world: World) -> None:
     again = edit.import_csv(world.app, world.ws, edit.export_csv(world.app, world.ws, Query()), None, OWNER, False)
 
     assert (again.rows, again.unchanged, again.failed) == (2, 2, 0)
+
+
+def test_two_people_who_edit_one_contact_at_once_both_succeed(world: World) -> None:
+    ana = world.create(first_name="Ana")
+    names = {"custom.city": "Lyon", "last_name": "Duarte", "phone": "+447911123456", "email": "ana@example.org"}
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: world.edit(ana, **{name: names[name]}), names))
+
+    assert {name: world.contact(ana).fields[name] for name in names} == names
+    assert world.contact(ana).version == 1 + len(names)
+    assert {a.kind for a in world.contact(ana).addresses} == {"phone", "email"}
