@@ -11,7 +11,7 @@ from mercuri.core.contact import ContactId, LinkState, Origin, Record, RecordId
 from mercuri.core.diff import Base
 from mercuri.core.mapping import fields_of
 from mercuri.core.normalise import normalise_phones
-from mercuri.engine import closer, follow, matching
+from mercuri.engine import closer, follow, matching, remote_merges
 from mercuri.engine.closer import Closer
 from mercuri.engine.consent import Observed
 from mercuri.engine.fields import addresses
@@ -92,7 +92,7 @@ class _Page:
         if not self.work.preview:
             for record in self.records.values():
                 if record.merged_ids:
-                    follow.merges(self.tx, self.work, record, known)
+                    remote_merges.follow_merges(self.tx, self.work, record, known)
         return known
 
     def _is_fresh(self, link: Link | None) -> bool:

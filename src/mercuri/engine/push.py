@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from mercuri.core.contact import ContactId, LinkState, Record, RecordId
 from mercuri.core.mapping import fields_of
 from mercuri.core.retry import FailureClass
-from mercuri.engine import closer, creating, failing, follow, parting, sending
+from mercuri.engine import closer, creating, failing, follow, parting, remote_merges, sending
 from mercuri.engine.consent import Observed
 from mercuri.engine.reconcile import Ledger, reconcile
 from mercuri.engine.sending import Sent, contact_key
 from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
-from mercuri.errors import BadRequest
+from mercuri.errors import BadRequest, MissingScope
 from mercuri.hubspot.client import BATCH
 from mercuri.hubspot.errors import refusals
 from mercuri.store import contacts, failures, links, outbox
@@ -27,6 +27,8 @@ from mercuri.store.database import Tx
 from mercuri.store.links import Link
 from mercuri.store.outbox import Intent, Pending
 
+#: The key of what keeps every contact of a portal from being written.
+_ALL = "portal"
 _AWAKE = (LinkState.LIVE, LinkState.BLOCKED)
 
 
@@ -40,7 +42,15 @@ def push_fields(work: Work) -> None:
             batch = outbox.due(tx, work.portal_id, "contact", work.now, limit=BATCH)
         if not batch:
             return
-        _push(work, batch)
+        try:
+            _push(work, batch)
+        except MissingScope as error:
+            # It concerns every contact alike: one reason for all, and what waits goes on waiting.
+            with work.step() as tx:
+                failing.note(tx, work, _ALL, error)
+            return
+        with work.step() as tx:
+            failures.clear(tx, work.portal_id, [_ALL])
 
 
 @dataclass
@@ -97,7 +107,7 @@ def _plan(tx: Tx, work: Work, batch: _Batch) -> list[Intent]:
     known = links.of_records(tx, work.portal_id, [*batch.records, *(r.id for r in batch.records.values())], lock=True)
     for asked, record in batch.records.items():
         if asked != record.id:
-            follow.merges(tx, work, record, known, asked)
+            remote_merges.follow_merges(tx, work, record, known, asked)
     here = links.of_contacts(tx, work.portal_id, batch.pending, lock=True)
     # Values as they are now, under the same lock as the write that may follow.
     held = contacts.held(tx, batch.pending)

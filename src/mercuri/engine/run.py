@@ -23,7 +23,7 @@ from mercuri.engine.work import CHECKPOINT_VERSION, LEASE, Stopped, Work
 from mercuri.errors import AppError, Clash, HubSpotError, RateLimited, SafetyStop, Unauthorised, Unavailable, UserError
 from mercuri.hubspot.client import Calls, Client
 from mercuri.hubspot.pacing import Cancelled, Lane
-from mercuri.store import portals, runs, workspaces
+from mercuri.store import failures, portals, runs, workspaces
 from mercuri.store.database import Tx
 from mercuri.store.portals import LeaseLost, Portal
 from mercuri.store.runs import Run
@@ -190,7 +190,11 @@ def _next_try(app: App, ws: WorkspaceId, run_id: RunId) -> datetime:
 
 
 def _summary(work: Work) -> str:
-    failing = work.counts["failing"]
+    """What is left to say of a run that came to its end; a portal that had to be connected again works again."""
+    with work.app.db.write(work.ws) as tx:
+        failing = failures.count(tx, run=work.run.id)
+        if portals.get(tx, work.portal_id).state == "reconnect":
+            portals.set_state(tx, work.portal_id, "connected")
     return f"{failing} could not be synced; each has its reason." if failing else ""
 
 

@@ -13,7 +13,7 @@ from mercuri.core.brakes import deletions_brake, deletions_sentence, may_conclud
 from mercuri.core.contact import ContactId, LinkState, Record, RecordId
 from mercuri.core.fate import Fate, fate_of_deletion
 from mercuri.core.settings import Deletions
-from mercuri.engine import erasure, follow, pull
+from mercuri.engine import erasure, follow, pull, remote_merges
 from mercuri.engine.app import SYSTEM
 from mercuri.engine.reconcile import tell
 from mercuri.engine.work import Work
@@ -86,7 +86,7 @@ def _look(work: Work, asked: Sequence[RecordId], gone: _Gone) -> None:
         known = links.of_records(tx, work.portal_id, [*asked, *(r.id for r in there.values())], lock=True)
         for key, record in there.items():
             if key != record.id:
-                follow.merges(tx, work, record, known, RecordId(key))
+                remote_merges.follow_merges(tx, work, record, known, RecordId(key))
         pull.store_records(tx, work, there.values())
     gone.add(asked, there, in_bin)
 

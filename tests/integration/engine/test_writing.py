@@ -219,3 +219,22 @@ def test_the_later_edit_wins_when_the_settings_say_so(world: World) -> None:
     world.sync()
 
     assert world.record(record)["firstname"] == world.contact(ana).fields["first_name"] == "Annie"
+
+
+def test_without_the_permission_to_write_the_rest_of_the_run_goes_on(world: World) -> None:
+    record, ana = a_pair(world)
+    token, write = world.sandbox.static_token, "crm.objects.contacts.write"
+    world.edit(ana, last_name="Souza")
+    world.sandbox.update(record, {"firstname": "Anna"})
+    world.sandbox.grant(token, frozenset({"crm.objects.contacts.read"}))
+
+    done = world.sync()
+
+    assert done.state == "done"
+    assert "1 could not be synced" in done.message
+    assert world.contact(ana).fields["first_name"] == "Anna"
+    assert [failure.kind for failure in world.failures()] == ["scope"]
+    world.sandbox.grant(token, frozenset({"crm.objects.contacts.read", write}))
+    world.sync()
+    assert world.record(record)["lastname"] == "Souza"
+    assert not world.failures()
