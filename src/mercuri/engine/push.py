@@ -211,7 +211,8 @@ def _taken(one: Sent) -> dict[str, str]:
     """The values of a refused patch that HubSpot did not name: one bad value does not hold back the others."""
     if not isinstance(one.error, BadRequest):
         return {}
-    refused = {refusal.property for refusal in refusals(one.error)}
+    # A conflict names no property: it is the e-mail, which no two records may share.
+    refused = {"email"} if one.error.status == 409 else {refusal.property for refusal in refusals(one.error)}
     rest = {name: value for name, value in one.intent.payload.items() if name not in refused}
     return rest if len(rest) < len(one.intent.payload) else {}
 

@@ -238,3 +238,17 @@ def test_without_the_permission_to_write_the_rest_of_the_run_goes_on(world: Worl
     world.sync()
     assert world.record(record)["lastname"] == "Souza"
     assert not world.failures()
+
+
+def test_an_email_that_another_record_has_does_not_hold_back_the_other_fields(both: World) -> None:
+    both.sandbox.create({"firstname": "Bo", "email": "bo@example.com"})
+    record, ana = a_pair(both)
+    both.edit(ana, email="bo@example.com", last_name="Souza")
+
+    done = both.sync()
+    both.sync()
+
+    assert both.record(record)["lastname"] == "Souza"
+    assert both.record(record)["email"] == "ana@example.com"
+    assert [failure.kind for failure in both.failures()] == ["duplicate_key"]
+    assert done.counts["failing"] == 1
