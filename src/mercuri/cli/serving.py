@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mercuri.cli.edge import say
-from mercuri.cli.session import session
+from mercuri.cli.session import read_settings, session
 from mercuri.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from mercuri.cli.session import Session
+    from mercuri.config import Settings
 
 PORT = 8765
 
@@ -32,13 +33,22 @@ def serve(
 ) -> None:
     """Serve the web app and the API, with a worker in the same process."""
     bell = threading.Event()
-    with session(wake=bell.set) as s:
+    with session(_settings(host, port), bell.set) as s:
         say(f"Mercuri is at {s.services.settings.public_url} (listening at {host}:{port}). Ctrl-C stops it.")
         if no_worker:
             run_web(s, host, port)
         else:
             with working(s, f"serve:{_host()}", bell):
                 run_web(s, host, port)
+
+
+def _settings(host: str, port: int) -> Settings:
+    """The environment's; where it names no public address, people and HubSpot come to the one we listen at."""
+    settings = read_settings()
+    if "public_url" in settings.model_fields_set:
+        return settings
+    name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return settings.model_copy(update={"public_url": f"http://{f'[{name}]' if ':' in name else name}:{port}"})
 
 
 def worker(

@@ -109,6 +109,7 @@ def test_serve_answers_works_and_stops(terminal: Terminal) -> None:
         out, err = child.communicate(timeout=30)
 
     assert (child.returncode, out) == (0, "")
+    assert f"Mercuri is at {url} " in err
     assert "Traceback" not in err
     assert token not in err
 
