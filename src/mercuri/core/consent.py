@@ -100,8 +100,10 @@ class ConsentEvent:
     def key(self) -> str:
         """What makes a repeated delivery the same event: all of it but the moment at which we saw it."""
         said = [self.channel, self.address, self.register.value, self.state.value, self.kind, self.actor, self.source]
-        parts = [*said, self.occurred_at.timestamp(), sorted(self.proof.items()), self.source_key]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        said += [str(self.occurred_at.timestamp()), *(self.source_key or ())]
+        for name, value in sorted(self.proof.items()):
+            said += [name, value]
+        return hashlib.sha256("\0".join(said).encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ def hear(registers: Registers, event: ConsentEvent) -> Registers:
     if event.register is Register.STAFF:
         return replace(registers, staff=_latest(registers.staff, entry))
     key = event.source_key or ("", "", event.source)
-    return join(registers, Registers(crm={key: entry}))
+    latest = _latest(registers.crm.get(key), entry) or entry
+    return Registers(registers.person, registers.staff, {**registers.crm, key: latest}, registers.pause)
 
 
 def join(one: Registers, other: Registers) -> Registers:
@@ -173,8 +176,12 @@ def shown(registers: Registers) -> Verdict:
 
 def closed_by(registers: Registers) -> list[tuple[Register, SourceKey | None, Entry]]:
     """Every entry that keeps the address closed, the person's first, then staff's, then HubSpot's."""
-    crm = [(Register.CRM, key, entry) for key, entry in sorted(registers.crm.items())]
-    said = [(Register.PERSON, None, registers.person), (Register.STAFF, None, registers.staff), *crm]
+    person, staff = registers.person, registers.staff
+    said: list[tuple[Register, SourceKey | None, Entry | None]] = [
+        (Register.PERSON, None, person),
+        (Register.STAFF, None, staff),
+    ]
+    said += [(Register.CRM, key, registers.crm[key]) for key in sorted(registers.crm)]
     return [
         (register, key, entry)
         for register, key, entry in said
@@ -237,8 +244,9 @@ def from_json(text: str) -> Registers:
 
 
 def _latest(one: Entry | None, other: Entry | None) -> Entry | None:
-    known = [entry for entry in (one, other) if entry is not None]
-    return max(known, key=_weight, default=None)
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=_weight)
 
 
 def _weight(entry: Entry) -> tuple[datetime, bool, str, str, str]:

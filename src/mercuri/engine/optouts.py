@@ -57,14 +57,15 @@ def note(tx: Tx, states: Mapping[Key, Held], at: datetime, *, only: PortalId | N
 
     `only` leaves out every other portal.
     """
-    if not states:
+    concerned = {key: held for key, held in states.items() if closed_by(held.registers) or _opened_here(held)}
+    if not concerned:
         return
-    opened = [_failure_key(key) for key, held in states.items() if _opened_here(held)]
+    opened = [_failure_key(key) for key, held in concerned.items() if _opened_here(held)]
     for portal in portals.all(tx):
         if portal.state != "disconnected" and only in (None, portal.id):
             failures.clear(tx, portal.id, opened)
             wanted: dict[str, dict[str, str]] = {
-                _name(key): {} for key, held in states.items() if _concerns(portal, key, held)
+                _name(key): {} for key, held in concerned.items() if _concerns(portal, key, held)
             }
             outbox.note_many(tx, portal.id, "consent", wanted, at)
 
@@ -384,7 +385,7 @@ def _error_of(batch: _Batch, key: Key, errors: Mapping[str, HubSpotError]) -> Hu
 
 def _move_shadows(tx: Tx, portal_id: PortalId, stood: Sequence[_Value], now: datetime) -> None:
     """What was written is what was last seen there: coming back, it is no news."""
-    found = links.of_records(tx, portal_id, {one.link.record_id for one in stood})
+    found = links.of_records(tx, portal_id, {one.link.record_id for one in stood}, lock=True)
     for one in stood:
         link = found.get(one.link.record_id)
         if link is not None and not one.name.startswith(OWN_STATUS):

@@ -28,7 +28,7 @@ from mercuri.core.consent import (
     to_json,
 )
 from mercuri.core.contact import Address, ContactId, PortalId, RecordId
-from mercuri.store import suppression
+from mercuri.store import suppression, workspaces
 from mercuri.store.database import Tx
 from mercuri.store.jsons import dumps, loads
 from mercuri.store.times import from_ms, to_ms
@@ -64,6 +64,15 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The channel that labels show, the region of numbers, and whether any address was closed by an erasure."""
+
+    status_channel: str
+    region: str
+    has_suppressed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """One event as it was kept."""
 
@@ -78,6 +87,15 @@ def lock(tx: Tx) -> None:
     """
     if not tx.is_sqlite:
         tx.execute(_LOCK, {"ws": tx.workspace})
+
+
+def surroundings(tx: Tx) -> Surroundings:
+    """What every change of consent needs to know of its workspace."""
+    asked = {"ws": tx.workspace, "kind": suppression.CLOSED}
+    row = tx.raw().execute(_SURROUNDINGS, asked).fetchone() if tx.is_sqlite else tx.execute(_AROUND, asked).first()
+    assert row is not None
+    settings = workspaces.parsed(row[0])
+    return Surroundings(settings.status_channel, settings.default_region, bool(row[1]))
 
 
 def held(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, Held]:
@@ -102,7 +120,7 @@ def known(tx: Tx, channel: str, addresses: Collection[str]) -> set[str]:
 
 def suppressed(tx: Tx, keys: Collection[Key]) -> dict[Key, datetime]:
     """Which of these addresses were closed when their person was erased, and since when."""
-    if not keys or not suppression.has_any(tx, suppression.CLOSED):
+    if not keys or not surroundings(tx).has_suppressed:
         return {}
     hashes = {tx.keyed_hash(suppression.closed_text(*key)): key for key in keys}
     rows = _among(tx, _SUPPRESSED, hashes, kind=suppression.CLOSED)
@@ -132,7 +150,9 @@ def rebuilt(tx: Tx, channel: str, address: str) -> Registers:
 
 def evidence(tx: Tx, channel: str, addresses: Collection[str]) -> list[Evidence]:
     """The evidence of addresses on a channel, oldest first."""
-    return [_event_in(row) for row in sorted(_among(tx, _EVENTS_OF, addresses, channel=channel), key=lambda r: r.id)]
+    return [
+        _event_in(row) for row in sorted(_among(tx, _EVENTS_OF, addresses, channel=channel), key=lambda row: row[0])
+    ]
 
 
 def evidence_after(tx: Tx, after: int, *, limit: int = 1000) -> list[Evidence]:
@@ -170,6 +190,11 @@ def addresses(tx: Tx, ids: Collection[ContactId]) -> dict[ContactId, list[Addres
     for id_, kind, raw, normal, label, is_primary in _among(tx, _ADDRESSES, ids):
         found.setdefault(id_, []).append(Address(kind, raw, normal, label, bool(is_primary)))
     return found
+
+
+def edited(tx: Tx, ids: Collection[ContactId]) -> list[ContactId]:
+    """Which of these contacts are no longer as they were made."""
+    return [row[0] for row in _among(tx, _EDITED, ids)]
 
 
 def owners(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, list[ContactId]]:
@@ -222,6 +247,11 @@ def relabel_owners(tx: Tx, channel: str, addresses: Collection[str]) -> int:
 # --- statements ------------------------------------------------------------------------------------------------------
 
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(4242002, CAST(:ws AS integer))")
+_SURROUNDINGS = (
+    "SELECT settings, EXISTS (SELECT 1 FROM suppression WHERE workspace_id = :ws AND kind = :kind)"
+    " FROM workspace WHERE id = :ws"
+)
+_AROUND = sa.text(_SURROUNDINGS)
 _HELD = "SELECT address, registers, told FROM consent_state WHERE workspace_id = :ws AND channel = :channel AND address"
 _VERDICTS = (
     "SELECT address, state, reason, paused FROM consent_state"
@@ -272,6 +302,7 @@ _ADDRESSES = (
     "SELECT contact_id, kind, raw, normal, label, is_primary FROM contact_address"
     " WHERE workspace_id = :ws AND normal IS NOT NULL AND contact_id"
 )
+_EDITED = "SELECT id FROM contact WHERE workspace_id = :ws AND version > 1 AND id"
 _OWNERS = "SELECT normal, contact_id FROM contact_address WHERE workspace_id = :ws AND kind = :kind AND normal"
 # CROSS JOIN tells SQLite to begin with the addresses; it would read every state of the workspace first.
 _CLOSED_OF = (
@@ -292,11 +323,12 @@ _LABELS = (
 _RELABEL = "UPDATE contact SET subscribed = :label, status_reason = :why WHERE workspace_id = :ws AND id = :id"
 
 
+_IN_LIST = " IN (SELECT value FROM json_each(:list))"
+
+
 @cache
-def _statement(text: str, is_sqlite: bool) -> sa.TextClause:
-    if ":list" in text:
-        return sa.text(text)
-    return sa.text(text + (" IN (SELECT value FROM json_each(:list))" if is_sqlite else " = ANY(:list)"))
+def _for_postgresql(statement: str) -> sa.TextClause:
+    return sa.text(statement if ":list" in statement else f"{statement} = ANY(:list)")
 
 
 def _among(tx: Tx, statement: str, values: Collection[Any], **more: object) -> Sequence[Any]:
@@ -304,10 +336,12 @@ def _among(tx: Tx, statement: str, values: Collection[Any], **more: object) -> S
     if not values:
         return ()
     listed = list(values)
-    return tx.execute(
-        _statement(statement, tx.is_sqlite),
-        {"ws": tx.workspace, "list": json.dumps(listed) if tx.is_sqlite else listed, **more},
-    ).all()
+    if tx.is_sqlite:
+        asked = {"ws": tx.workspace, "list": json.dumps(listed), **more}
+        # The driver's own cursor: a load asks several of these for every page.
+        rows: list[Any] = tx.raw().execute(statement + _IN_LIST, asked).fetchall()
+        return rows
+    return tx.execute(_for_postgresql(statement), {"ws": tx.workspace, "list": listed, **more}).all()
 
 
 def _write(tx: Tx, statement: str, rows: Sequence[Mapping[str, object]]) -> None:
@@ -337,21 +371,22 @@ def _event_out(tx: Tx, event: ConsentEvent) -> dict[str, object]:
 
 
 def _event_in(row: Any) -> Evidence:
-    is_crm = row.register == Register.CRM.value
+    id_, channel, address, register, state, kind, source, actor, proof, occurred, observed = row
+    is_crm = register == Register.CRM.value
     event = ConsentEvent(
-        row.channel,
-        row.address,
-        Register(row.register),
-        State(row.state),
-        row.kind,
-        from_ms(row.occurred_at),
-        from_ms(row.observed_at),
-        row.actor,
-        "" if is_crm else row.source,
-        loads(row.proof),
-        tuple(loads(row.source)) if is_crm else None,
+        channel,
+        address,
+        Register(register),
+        State(state),
+        kind,
+        from_ms(occurred),
+        from_ms(observed),
+        actor,
+        "" if is_crm else source,
+        loads(proof),
+        tuple(loads(source)) if is_crm else None,
     )
-    return Evidence(row.id, event)
+    return Evidence(id_, event)
 
 
 def _state_out(tx: Tx, key: Key, state: Held, at: int) -> dict[str, object]:

@@ -231,16 +231,6 @@ def holders(tx: Tx, kind: str, normals: Collection[str]) -> dict[str, list[Conta
     return found
 
 
-def edited(tx: Tx, ids: Collection[ContactId]) -> list[ContactId]:
-    """Which of these contacts are no longer as they were made."""
-    found: list[ContactId] = []
-    for chunk in rows.chunks(ids):
-        found += tx.execute(
-            sa.select(_c.id).where(_c.workspace_id == tx.workspace, _c.id.in_(chunk), _c.version > 1)
-        ).scalars()
-    return found
-
-
 def created_by(tx: Tx, run: RunId, *, after: ContactId, limit: int) -> list[Held]:
     """The contacts that a run made, deleted ones too: the next ones after an id."""
     made = (_c.workspace_id == tx.workspace, _c.created_run == run, _c.id > after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import sqlalchemy as sa
 
@@ -36,7 +37,7 @@ def create(tx: Tx, name: str, settings: WorkspaceSettings, at: datetime) -> Work
 def all(tx: Tx) -> list[Workspace]:
     """Every workspace of the installation, oldest first."""
     rows = tx.execute(sa.select(_w.id, _w.name, _w.settings).order_by(_w.id))
-    return [Workspace(id_, name, _settings(settings)) for id_, name, settings in rows]
+    return [Workspace(id_, name, parsed(settings)) for id_, name, settings in rows]
 
 
 def settings(tx: Tx) -> WorkspaceSettings:
@@ -44,7 +45,7 @@ def settings(tx: Tx) -> WorkspaceSettings:
     stored = tx.execute(sa.select(_w.settings).where(_w.id == tx.workspace)).scalar()
     if stored is None:
         raise NotFound("There is no such workspace.")
-    return _settings(stored)
+    return parsed(stored)
 
 
 def save_settings(tx: Tx, settings: WorkspaceSettings) -> None:
@@ -52,5 +53,7 @@ def save_settings(tx: Tx, settings: WorkspaceSettings) -> None:
     tx.execute(sa.update(schema.workspace).where(_w.id == tx.workspace).values(settings=dumps(to_document(settings))))
 
 
-def _settings(stored: str) -> WorkspaceSettings:
+@lru_cache(maxsize=64)
+def parsed(stored: str) -> WorkspaceSettings:
+    """Settings from the text in which they are stored; remembered, since every page of a load asks for them."""
     return WorkspaceSettings(**{key: parse(key, value) for key, value in loads(stored).items()})  # type: ignore[arg-type]  # parse() gives each key's type
