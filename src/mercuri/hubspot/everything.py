@@ -1,67 +1,62 @@
 """Every record of a portal, faster than one chain of list pages can be.
 
-The list must be walked page by page, each page being named by the page before: at 300 ms a page that is a third of what
-HubSpot allows. Search has a limit of its own and can be asked for many pages at once, so a second lane reads from the
-highest record id downwards while the list comes up from the lowest, and they meet.
+The list is walked page by page, each page being named by the page before: at 300 ms a page that is a third of what
+HubSpot allows. Two ways lead beyond it. Where a portal's cursor is an id that may be chosen, which is tried on the
+portal itself, several readers walk the list at once, each its own span of ids. And search has a limit of its own and
+can be asked for many pages at once, so another lane reads from the highest id downwards until it meets the list.
 
-The search lane is trusted with a window of ids only when it holds as many different records as HubSpot counts there:
-neither its order nor its pages are relied upon. Since its index lags, what both lanes miss is what changed after the
-reading began, and the caller's next increment starts there. For the same reason an absence here proves nothing.
+Every page shows whether the list is what it has to be for that: ascending, from the chosen id on. Where it is not, one
+chain reads it all. The search lane is trusted with a window of ids only when it holds as many different records as
+HubSpot counts there. Since its index lags, what is missed is what changed after the reading began, and the caller's
+next increment starts there. For the same reason an absence here proves nothing.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from array import array
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from mercuri.core.contact import Record
-from mercuri.errors import HubSpotError
-from mercuri.hubspot import wire
-from mercuri.hubspot.client import SEARCH_PAGE, Client, Filter, Page
+from mercuri.core.lanes import END, WHOLE, Span, advance, cut, divide, is_orderly, is_read, joined
+from mercuri.errors import BadRequest, HubSpotError
+from mercuri.hubspot.client import SEARCH_PAGE, Client, Page
+from mercuri.hubspot.searching import ABREAST, WINDOW_PAGES, Piece, Searching
 
-#: With fewer records than this, a second lane is not worth its searches.
+#: With fewer records than this, one chain is enough.
 WORTH_IT = 2000
-#: Most pages of one window: below the 10,000 results of a query, even where HubSpot counts the page after the last.
-WINDOW_PAGES = 48
-#: Searches under way at once; HubSpot allows five a second.
-ABREAST = 5
-#: Longest search, in characters of its body, of the 3,000 that HubSpot takes (CRM search guide).
-LONGEST_SEARCH = 2900
-#: How often a window is read when its numbers do not agree; after that, the list is left alone with the rest.
-TRIES = 3
-
-#: Records of the search lane, and the id from which on everything is given once they are.
-Piece = tuple[tuple[Record, ...], int]
+#: Readers of the list at once: 25 pages a second at 300 ms, the most that any portal allows (250 in ten seconds).
+READERS = 8
+#: Part of all records that may be missing in the end before one chain reads everything again.
+TOLERANCE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where to go on once everything given so far is stored; plain numbers and texts, to be kept as JSON.
 
-    The list has given every id up to `top`, `listed` of them, and its next page is `after` (None: the first). The
-    search lane has given every id from `floor` on, `found` of them (None: none yet).
+    `spans` are the list's, as tuples of `Span`; from `floor` on search has given every id (None: none yet). `given`
+    counts all. `chain`: the list is no order to rely on, and one chain walks it, next at `after`.
     """
 
-    after: str | None = None
-    top: int = 0
-    listed: int = 0
+    spans: Sequence[Sequence[Any]] = (astuple(WHOLE),)
     floor: int | None = None
-    found: int = 0
+    given: int = 0
+    chain: bool = False
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Portion:
     """Some records, and the progress once they are stored; `last` closes the reading.
 
-    Each record is given once, but for one case: a reading that went on after an interruption, and found in the end
-    that search had left some out, gives again what the list holds.
+    Each record is given once, but where a reading found in the end that some were left out: then it gives again what
+    the list holds.
     """
 
     records: tuple[Record, ...]
@@ -69,16 +64,14 @@ class Portion:
     last: bool = False
 
 
-def read_everything(
-    client: Client, properties: Sequence[str], progress: Progress = Progress()
-) -> Generator[Portion, None, None]:
+def read_everything(client: Client, properties: Sequence[str], progress: Progress = Progress()) -> Iterator[Portion]:
     """Give every record of a portal, in no order to rely on.
 
     Raises what the list raises; trouble with search only ends its lane. Closing the iterator waits for the requests
     that are under way.
     """
-    # Apart, since the many pages of a window would keep the next page of the list waiting in a common queue.
-    with ThreadPoolExecutor(1) as list_pool, ThreadPoolExecutor(ABREAST + 1) as search_pool:
+    # Apart, since the many pages of a window would keep the pages of the list waiting in a common queue.
+    with ThreadPoolExecutor(READERS + 1) as list_pool, ThreadPoolExecutor(ABREAST + 1) as search_pool:
         reading = _Reading(client, tuple(properties), progress, list_pool, search_pool)
         try:
             yield from reading.portions()
@@ -87,7 +80,7 @@ def read_everything(
 
 
 class _Reading:
-    """Both lanes; only the consumer's thread touches the progress."""
+    """All lanes; only the consumer's thread touches what they have reached."""
 
     def __init__(
         self,
@@ -97,131 +90,202 @@ class _Reading:
         list_pool: ThreadPoolExecutor,
         search_pool: ThreadPoolExecutor,
     ) -> None:
+        self.stopped = threading.Event()
         self._client, self._properties = client, properties
         self._list_pool, self._search_pool = list_pool, search_pool
-        self._progress = progress
-        self._total = self._count()
-        self._alone = self._short = False
-        # What the search lane gave: since it goes down, the negated ids come in ascending order.
-        self._given = array("q")
-        self._given_before = progress.floor
-        self.stopped = threading.Event()
+        self._search = Searching(client, properties, search_pool, self.stopped)
+        self._spans = [Span(*values) for values in progress.spans]
+        self._floor, self._given = progress.floor, progress.given
+        self._chain, self._after = progress.chain, progress.after
+        self._total, self._highest = (0, 0) if self._chain else self._search.extent()
+        self._pages: dict[int, Future[Page]] = {}
+        self._probe: tuple[list[int], Future[Page]] | None = None
+        # A reading that goes on with several spans began on a portal that allows them.
+        self._divides = self._tried = len(self._spans) > 1
+        self._window: Future[list[Piece]] | None = None
+        self._pieces: deque[Piece] = deque()
+        self._searches = self._total >= WORTH_IT and self._search.fits()
+        # What search gave: since it goes down, the negated ids come in ascending order.
+        self._found = array("q")
+        self._found_before = self._low = progress.floor
+        self._short = False
 
     def portions(self) -> Iterator[Portion]:
-        listing = self._list_pool.submit(self._client.list_contacts, self._properties, self._progress.after)
-        window = self._next_window(self._progress.floor) if self._total >= WORTH_IT and self._fits() else None
-        pieces: deque[Piece] = deque()
-        while True:
-            if not pieces:
-                lanes: list[Future[Any]] = [listing] if window is None else [listing, window]
-                wait(lanes, return_when=FIRST_COMPLETED)
-            # A window holds many pieces, the list has one page ready at most: it goes first.
-            if listing.done():
-                page = listing.result()
-                if page.after is not None:
-                    listing = self._list_pool.submit(self._client.list_contacts, self._properties, page.after)
-                portion = self._listed(page)
-            elif pieces:
-                portion = self._searched(*pieces.popleft())
-            else:
-                assert window is not None
-                pieces.extend(window.result())
-                window = self._next_window(pieces[-1][1]) if pieces else None
-                continue
-            self._progress = portion.progress
-            yield portion
-            if portion.last:
-                return
-            if self._alone:
-                pieces.clear()
-                window = None
+        """Every portion, the last one marked."""
+        while not self._chain:
+            self._send()
+            portion = self._take()
+            if portion is not None:
+                yield portion
+                if portion.last:
+                    return
+        yield from self._walk()
 
-    def _listed(self, page: Page) -> Portion:
-        before = self._progress
+    # What is under way
+
+    def _send(self) -> None:
+        """Ask for the next page of every span, dividing spans while there are readers without one."""
+        while self._divides and sum(not span.is_done for span in self._spans) < READERS:
+            divided = divide(self._spans, self._highest)
+            if divided is None:
+                break
+            self._spans = divided
+        for span in self._spans:
+            if not span.is_done and span.begin not in self._pages:
+                self._pages[span.begin] = self._ask(span.after)
+        if self._searches and self._window is None:
+            self._window = self._next_window()
+
+    def _ask(self, after: str | None) -> Future[Page]:
+        return self._list_pool.submit(self._client.list_contacts, self._properties, after)
+
+    def _next_window(self) -> Future[list[Piece]] | None:
+        """The highest ids that nobody has read; smaller windows towards the end, so that no lane waits for another."""
+        bounds = [self._floor, self._pieces[-1][1] if self._pieces else None]
+        below = min((bound for bound in bounds if bound is not None), default=None)
+        rests = [span for span in self._spans if not span.is_done and (below is None or span.next < below)]
+        if not rests:
+            return None
+        pages = max(2, WINDOW_PAGES // 10, (self._total - self._given) // (4 * SEARCH_PAGE))
+        above = max(0, rests[-1].next - 1)
+        return self._search_pool.submit(self._search.window, above, below, min(pages, WINDOW_PAGES))
+
+    def _take(self) -> Portion | None:
+        """What came first; None when it was no portion."""
+        if not self._pieces:
+            wait(self._waited_for(), return_when=FIRST_COMPLETED)
+        # A window holds many pieces, a reader of the list has one page ready at most: it goes first.
+        if self._probe is not None and self._probe[1].done():
+            self._judge(*self._probe)
+        for span in self._spans:
+            if span.begin in self._pages and self._pages[span.begin].done():
+                return self._listed(span, self._pages.pop(span.begin))
+        if self._pieces:
+            return self._searched(*self._pieces.popleft())
+        if self._window is not None and self._window.done():
+            # The next one is under way while these are stored, below what they hold.
+            found = self._window.result()
+            self._window, self._searches = None, self._searches and bool(found)
+            self._pieces.extend(found)
+        return None
+
+    def _waited_for(self) -> list[Future[Any]]:
+        probe = [self._probe[1]] if self._probe is not None else []
+        window = [self._window] if self._window is not None else []
+        return [*self._pages.values(), *probe, *window]
+
+    # The list
+
+    def _listed(self, span: Span, coming: Future[Page]) -> Portion | None:
+        try:
+            page = coming.result()
+        except BadRequest:
+            # A cursor that was chosen works no longer; one that HubSpot gave has to.
+            if not self._divides:
+                raise
+            return self._fall_back(None)
         ids = [int(record.id) for record in page.records]
-        if ids != sorted(set(ids)) or min(ids, default=before.top + 1) <= before.top:
-            self._alone = True
-        fresh = tuple(r for r in page.records if not self._is_given(int(r.id)))
-        top = max(ids, default=before.top)
-        now = replace(before, after=page.after, top=top, listed=before.listed + len(fresh))
-        return Portion(fresh, now, last=page.after is None or self._met(now))
+        if not is_orderly(span, ids):
+            return self._fall_back(None if self._divides else page)
+        if self._may_probe(page):
+            middle = len(ids) // 2
+            self._probe = (ids[middle:], self._ask(str(ids[middle])))
+        fresh = tuple(record for record in page.records if self._is_fresh(span, int(record.id)))
+        moved = advance(span, ids, page.after)
+        if not moved.is_done:
+            self._pages[span.begin] = self._ask(page.after)
+        self._spans[self._spans.index(span)] = moved
+        return self._portion(fresh)
+
+    def _is_fresh(self, span: Span, number: int) -> bool:
+        """Whether a record of a page was not given. What lies beyond its span was, but for what search left out."""
+        return (number < span.stop or not self._divides) and not self._is_found(number)
+
+    def _may_probe(self, page: Page) -> bool:
+        """Whether to try, once, if the list can be entered at an id of our choice."""
+        is_worth_it = self._total - self._given >= WORTH_IT and len(page.records) > 1 and page.after is not None
+        first, self._tried = not self._tried, True
+        return first and is_worth_it
+
+    def _judge(self, expected: list[int], coming: Future[Page]) -> None:
+        """Whether the page from a chosen id on is the one that the chain gave, as far as both go."""
+        self._probe = None
+        try:
+            ids = [int(record.id) for record in coming.result().records]
+        except HubSpotError:
+            return
+        self._divides = ids[: len(expected)] == expected and is_orderly(Span(0, expected[0], END), ids)
+
+    def _fall_back(self, page: Page | None) -> Portion | None:
+        """Go on as one chain: after this page, or from the beginning of the list."""
+        self._chain, self._after = True, None
+        return None if page is None else self._walked(page)
+
+    def _walk(self) -> Iterator[Portion]:
+        """One chain of pages to the end of the list."""
+        coming = self._ask(self._after)
+        while True:
+            page = coming.result()
+            if page.after is not None:
+                coming = self._ask(page.after)
+            yield self._walked(page)
+            if page.after is None:
+                return
+
+    def _walked(self, page: Page) -> Portion:
+        fresh = tuple(record for record in page.records if not self._is_found(int(record.id)))
+        self._given, self._after = self._given + len(fresh), page.after
+        return Portion(fresh, Progress((), None, self._given, True, page.after), last=page.after is None)
+
+    # Search
 
     def _searched(self, records: tuple[Record, ...], floor: int) -> Portion:
-        before = self._progress
-        fresh = tuple(r for r in records if int(r.id) > before.top)
-        self._given.extend(-int(record.id) for record in fresh)
-        now = replace(before, floor=max(floor, before.top + 1), found=before.found + len(fresh))
-        return Portion(fresh, now, last=self._met(now))
+        # Meanwhile readers of the list may have come to what this window holds, from below.
+        top = END if self._floor is None else self._floor
+        fresh = tuple(r for r in records if int(r.id) < top and not is_read(self._spans, int(r.id)))
+        self._found.extend(-int(record.id) for record in fresh)
+        self._low = floor if self._low is None else min(floor, self._low)
+        self._floor = min(floor, top)
+        self._spans = cut(self._spans, self._floor)
+        return self._portion(fresh)
 
-    def _is_given(self, record_id: int) -> bool:
+    def _is_found(self, number: int) -> bool:
         """Whether search gave it; of an interrupted reading only the bound is known, trusted until numbers fail."""
-        if self._given_before is not None and record_id >= self._given_before:
+        if self._found_before is not None and number >= self._found_before:
             return not self._short
-        place = bisect_left(self._given, -record_id)
-        return place < len(self._given) and self._given[place] == -record_id
+        place = bisect_left(self._found, -number)
+        return place < len(self._found) and self._found[place] == -number
 
-    def _met(self, now: Progress) -> bool:
-        """Whether the lanes have met, holding as many records as HubSpot counts; if fewer, the list goes on."""
-        if self._alone or now.floor is None or now.top < now.floor - 1:
-            return False
-        # People may have added or deleted some meanwhile; what was added is the next increment's.
-        self._short = now.listed + now.found < min(self._total, self._count())
-        self._alone = self._short
-        return not self._short
+    # The end
 
-    def _next_window(self, below: int | None) -> Future[list[Piece]] | None:
-        above = self._progress.top
-        reached = below is not None and below <= above + 1
-        return None if reached else self._search_pool.submit(self._window, above, below)
+    def _portion(self, fresh: tuple[Record, ...]) -> Portion:
+        """What is given now, and how far all lanes are; the lanes are freed of what is done."""
+        self._given += len(fresh)
+        cursor = self._spans[-1].after if self._spans else None
+        self._spans = joined(self._spans)
+        while self._spans and self._spans[-1].is_done:
+            self._floor = self._spans.pop().begin
+        open_ones = {span.begin for span in self._spans}
+        self._pages = {begin: page for begin, page in self._pages.items() if begin in open_ones}
+        if not any(not span.is_done for span in self._spans):
+            self._end(cursor)
+        is_last = not self._spans and not self._chain
+        spans = [astuple(span) for span in self._spans]
+        return Portion(fresh, Progress(spans, self._floor, self._given, self._chain, self._after), last=is_last)
 
-    def _window(self, above: int, below: int | None) -> list[Piece]:
-        """The records of the highest ids between two, from the top down; nothing when search cannot be trusted."""
-        for _ in range(TRIES):
-            try:
-                found, whole = self._highest(above, below)
-                # The lowest page may be torn by a page order that is only nearly right.
-                kept = found if whole else found[:-SEARCH_PAGE]
-                if self.stopped.is_set() or not (whole or kept):
-                    return []
-                floor = above + 1 if whole else int(kept[-1].id)
-                if len(kept) == self._count(floor - 1, below):
-                    return _pieces(kept, floor)
-            except HubSpotError:
-                return []
-        return []
-
-    def _highest(self, above: int, below: int | None) -> tuple[list[Record], bool]:
-        """What a window's pages hold, each record once, from the highest id down; and whether that is all."""
-        first = self._page(above, below, 0)
-        total = first.total or 0
-        places = range(1, min(WINDOW_PAGES, -(-total // SEARCH_PAGE)))
-        pages = [first, *self._search_pool.map(lambda place: self._page(above, below, place), places)]
-        records = {int(record.id): record for page in pages for record in page.records}
-        return [records[key] for key in sorted(records, reverse=True)], total <= WINDOW_PAGES * SEARCH_PAGE
-
-    def _page(self, above: int, below: int | None, place: int) -> Page:
-        if self.stopped.is_set():
-            return Page((), None, 0)
-        after = str(place * SEARCH_PAGE) if place else None
-        return self._client.search(_bounds(above, below), self._properties, sort=(wire.ID, True), after=after)
-
-    def _count(self, above: int = 0, below: int | None = None) -> int:
-        """How many records HubSpot has within bounds; 0 when it cannot say."""
-        try:
-            return self._client.search(_bounds(above, below), [wire.ID], limit=1).total or 0
-        except HubSpotError:
-            return 0
-
-    def _fits(self) -> bool:
-        body = wire.search_body(_bounds(10**15, 10**15), self._properties, (wire.ID, True), SEARCH_PAGE, "9999")
-        return len(json.dumps(body)) <= LONGEST_SEARCH
-
-
-def _bounds(above: int, below: int | None) -> list[list[Filter]]:
-    high = [] if below is None else [Filter(wire.ID, "LT", str(below))]
-    return [[Filter(wire.ID, "GT", str(above)), *high]]
-
-
-def _pieces(records: list[Record], floor: int) -> list[Piece]:
-    parts = [tuple(records[at : at + SEARCH_PAGE]) for at in range(0, len(records), SEARCH_PAGE)] or [()]
-    return [(part, int(part[-1].id)) for part in parts[:-1]] + [(parts[-1], floor)]
+    def _end(self, cursor: str | None) -> None:
+        """All is read. Where records are missing by HubSpot's count, let the list read what search gave, or all."""
+        self._spans, self._searches, self._window = [], False, None
+        self._pieces.clear()
+        if self._low is None and not self._divides:
+            return
+        expected = min(self._total, self._search.count())
+        if self._low is not None and self._given < expected and not self._short:
+            self._short = True
+            if self._divides:
+                self._spans = [Span(self._low, self._low, END, str(self._low))]
+            elif cursor is not None:
+                self._spans = [Span(self._low, self._low, END, cursor)]
+            self._floor = None
+        elif self._divides and self._given < expected * (1 - TOLERANCE):
+            self._chain = True

@@ -1,7 +1,8 @@
-"""Reading a whole portal on two lanes that meet."""
+"""Reading a whole portal on several lanes that meet."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from dataclasses import asdict, replace
@@ -32,9 +33,11 @@ def whole(desk: Desk) -> list[str]:
 
 @pytest.mark.parametrize("order", ["id", "none"])
 @pytest.mark.parametrize("disorder", [True, False])
+@pytest.mark.parametrize("cursor", ["refused", "works"])
 @pytest.mark.parametrize("contacts", [0, 1, 150, 301, 1300])
-def test_every_record_is_given_exactly_once(contacts, disorder, order):
-    desk = connected(contacts=contacts, switches={"list_order": order, "search_disorder": disorder})
+def test_every_record_is_given_exactly_once(contacts, cursor, disorder, order):
+    switches = {"list_order": order, "list_after": cursor, "search_disorder": disorder}
+    desk = connected(contacts=contacts, switches=switches)
 
     portions = list(read_everything(desk.client, PROPERTIES))
 
@@ -69,16 +72,17 @@ def test_what_the_list_can_do_alone_it_does_alone():
     assert desk.sandbox.counts()["search"] == 1
 
 
+@pytest.mark.parametrize("cursor", ["refused", "works"])
 @pytest.mark.parametrize("stop_after", [1, 2, 5, 9])
-def test_a_reading_goes_on_from_where_it_was_stored(stop_after):
-    desk = connected(contacts=1500)
+def test_a_reading_goes_on_from_where_it_was_stored(stop_after, cursor):
+    desk = connected(contacts=1500, switches={"list_after": cursor})
     stored: list[Portion] = []
     for portion in read_everything(desk.client, PROPERTIES):
         stored.append(portion)
         if len(stored) == stop_after:
             break
 
-    progress = Progress(**asdict(stored[-1].progress))
+    progress = Progress(**json.loads(json.dumps(asdict(stored[-1].progress))))
     rest = list(read_everything(desk.client, PROPERTIES, progress))
 
     assert ids_of(stored + rest) == whole(desk)
@@ -118,8 +122,9 @@ def test_properties_too_many_for_a_search_are_read_by_the_list():
     assert desk.sandbox.counts()["search"] == 1
 
 
-def test_records_that_come_and_go_meanwhile_do_no_harm():
-    desk = connected(contacts=1500)
+@pytest.mark.parametrize("cursor", ["refused", "works"])
+def test_records_that_come_and_go_meanwhile_do_no_harm(cursor):
+    desk = connected(contacts=1500, switches={"list_after": cursor})
     before = set(desk.sandbox.contact_ids())
     given: list[str] = []
     gone: set[str] = set()
@@ -155,3 +160,97 @@ def test_a_record_that_search_forgets_is_given_by_the_list(counted, monkeypatch)
     forgetting(desk, monkeypatch, desk.sandbox.contact_ids()[-700], counted=counted)
 
     assert ids_of(list(read_everything(desk.client, PROPERTIES))) == whole(desk)
+
+
+def lanes_of(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The cursors that the list was asked for, search being of no help."""
+    asked: list[str | None] = []
+    ask = desk.client.list_contacts
+
+    def listed(properties: Any, after: str | None = None, **options: Any) -> Page:
+        asked.append(after)
+        return ask(properties, after, **options)
+
+    monkeypatch.setattr(desk.client, "list_contacts", listed)
+    monkeypatch.setattr(everything.Searching, "fits", lambda _: False)
+    return asked
+
+
+def test_where_the_cursor_may_be_chosen_the_list_is_read_at_several_places(monkeypatch):
+    desk = connected(contacts=4000, switches={"list_after": "works"})
+    asked = lanes_of(desk, monkeypatch)
+
+    portions = list(read_everything(desk.client, PROPERTIES))
+
+    spans = max(sum(span[1] < span[2] for span in portion.progress.spans) for portion in portions)
+    assert ids_of(portions) == whole(desk)
+    assert spans > 3
+    assert len(asked) < 40 + 20
+
+
+def test_where_it_may_not_one_chain_reads_the_list(monkeypatch):
+    desk = connected(contacts=4000)
+    asked = lanes_of(desk, monkeypatch)
+
+    portions = list(read_everything(desk.client, PROPERTIES))
+
+    assert ids_of(portions) == whole(desk)
+    assert len(asked) == 40 + 1
+    assert all(len(portion.progress.spans) <= 1 for portion in portions)
+
+
+@pytest.mark.parametrize("shift", [-1, 1, 50])
+def test_a_cursor_that_leads_elsewhere_hides_nothing(shift, monkeypatch):
+    desk = connected(contacts=4000, switches={"list_after": "works"})
+    given: set[str] = set()
+    ask = desk.client.list_contacts
+
+    def listed(properties: Any, after: str | None = None, **options: Any) -> Page:
+        is_chosen = after is not None and after not in given
+        page = ask(properties, str(int(after) + shift) if is_chosen else after, **options)
+        given.add(str(page.after))
+        return page
+
+    monkeypatch.setattr(desk.client, "list_contacts", listed)
+
+    # Where it is found out late, some are given again.
+    assert set(ids_of(list(read_everything(desk.client, PROPERTIES)))) == set(whole(desk))
+
+
+def test_a_cursor_that_stops_working_leaves_the_rest_to_one_chain(monkeypatch):
+    desk = connected(contacts=4000, switches={"list_after": "works"})
+    asked = lanes_of(desk, monkeypatch)
+    given: list[Portion] = []
+
+    for portion in read_everything(desk.client, PROPERTIES):
+        given.append(portion)
+        if len(given) == 6:
+            desk.sandbox.switch(list_after="refused")
+
+    assert set(ids_of(given)) == set(whole(desk))
+    assert asked.count(None) in (1, 2)
+
+
+def test_readers_that_leave_out_too_many_are_followed_by_one_chain(monkeypatch):
+    desk = connected(contacts=4000, switches={"list_after": "works"})
+    asked = lanes_of(desk, monkeypatch)
+    ask, hidden = desk.client.list_contacts, set(desk.sandbox.contact_ids()[2000:2400])
+
+    def listed(properties: Any, after: str | None = None, **options: Any) -> Page:
+        page = ask(properties, after, **options)
+        chained = asked.count(None) > 1
+        return page if chained else replace(page, records=tuple(r for r in page.records if r.id not in hidden))
+
+    monkeypatch.setattr(desk.client, "list_contacts", listed)
+
+    assert set(ids_of(list(read_everything(desk.client, PROPERTIES)))) == set(whole(desk))
+
+
+def test_ids_that_are_spread_unevenly_are_read_with_few_pages_more(monkeypatch):
+    desk = connected(contacts=1500, switches={"list_after": "works"})
+    desk.sandbox.portal._top_id += 10**11
+    desk.sandbox.add_contacts(2500)
+    asked = lanes_of(desk, monkeypatch)
+
+    assert ids_of(list(read_everything(desk.client, PROPERTIES))) == whole(desk)
+    assert len(asked) < 40 + 45
