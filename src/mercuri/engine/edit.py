@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from mercuri.core.contact import Contact, ContactId, RecordId, WorkspaceId
+from mercuri.engine import optouts
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.csv_export import export_csv as export_csv
 from mercuri.engine.csv_import import ImportReport as ImportReport
@@ -106,6 +107,7 @@ def retry_failures(app: App, ws: WorkspaceId, ids: Collection[int] | None, actor
             failures.put(tx, replace(item, next_at=at))
             if item.record_id is not None:
                 outbox.note_look(tx, item.portal_id, RecordId(item.record_id), at)
+            optouts.retry(tx, item.portal_id, item.key, at)
         touched = [item.contact_id for item in failing if item.contact_id is not None]
         outbox.note_contacts(tx, touched, at)
         outbox.retry_now(tx, touched)

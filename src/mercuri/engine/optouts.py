@@ -75,6 +75,13 @@ def note_all(tx: Tx, portal_id: PortalId, keys: Collection[Key], at: datetime) -
     outbox.note_many(tx, portal_id, "consent", {_name(key): {} for key in keys}, at)
 
 
+def retry(tx: Tx, portal_id: PortalId, failure_key: str, at: datetime) -> None:
+    """Try a failed opt-out again with the next round; the keys of other failures do nothing."""
+    prefix, _, name = failure_key.partition(":")
+    if prefix == "address":
+        outbox.note(tx, portal_id, "consent", name, {}, at)
+
+
 def note_contacts(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
     """Note the closed addresses of contacts whose records may not know of it."""
     closed = store.closed_of(tx, ids)

@@ -9,11 +9,12 @@ import pytest
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.consent import shown
-from mercuri.engine import consent, consent_setup, edit, portal
+from mercuri.engine import consent, consent_setup, edit, portal, run
 from mercuri.errors import UserError
-from mercuri.hubspot.pacing import Lane
+from mercuri.hubspot.pacing import Lane, Limit, Pacer
 from mercuri.store import consent as store
 from mercuri.store import portals
+from mercuri.store.runs import Run
 
 PHONE = "+14155552671"
 MAPPED: list[dict[str, Any]] = [{"property": "sms_opt_in", "channel": "sms", "kind": "opt_in"}]
@@ -258,6 +259,9 @@ def test_an_opt_out_that_nothing_can_carry_stands_among_the_failures(world: Worl
     [failure] = world.failures()
     assert "cannot be passed on" in failure.message
     assert not sendable(world)
+    edit.retry_failures(world.app, world.ws, [failure.id], OWNER)
+    push(world)
+    assert [again.attempts for again in world.failures()] == [2]
 
 
 @pytest.mark.parametrize(
@@ -482,3 +486,29 @@ def test_a_mapped_property_that_vanished_is_reported_and_changes_nothing(world: 
 
     assert [problem.what for problem in setup.problems] == ["gone"]
     assert label(world, record) == "subscribed"
+
+
+def test_an_opt_out_goes_ahead_of_a_full_sync_that_uses_the_whole_budget(world: World) -> None:
+    record = a_person(world)
+    world.sandbox.add_contacts(600)
+    limit = Limit(5, 1)
+    pacer = Pacer(limit, limit, now=world.clock.monotonic, wall=world.clock.now, sleep=world.clock.sleep)
+    world.app.portals.pacer = lambda *_: pacer  # type: ignore[method-assign]
+    world.clock.advance(120)
+    asked = run.request(world.app, world.ws, PORTAL, full=True, trigger="button", actor=OWNER)
+    requests_before: list[int] = []
+
+    def progress(now: Run) -> None:
+        if now.counts.get("fetched", 0) >= 200 and not requests_before:
+            requests_before.append(len(world.sandbox.log()))
+            says(world, "STOP")
+            push(world)
+            assert world.record(record)["sms_opt_in"] == "false"
+
+    done = run.execute(world.app, world.ws, asked.id, owner="worker", progress=progress)
+
+    assert done.state == "done"
+    after = [entry["path"] for entry in world.sandbox.log()[requests_before[0] :]]
+    told = next(number for number, path in enumerate(after) if path.endswith("batch/update"))
+    assert told <= 1  # at most the page that was under way already
+    assert label(world, record) == "not_subscribed"
