@@ -132,6 +132,21 @@ def merge_now(
 ) -> MergeDone:
     """`merge`, inside a transaction. Everything is checked before the first row is written."""
     held = _checked(tx, ids, survivor_id, fields or {}, override)
+    made = _make(tx, held, ids, actor, at, survivor_id=survivor_id, fields=fields, batch=batch)
+    return MergeDone(made, shown.get(tx, made.survivor))
+
+
+def _make(
+    tx: Tx,
+    held: Mapping[ContactId, Held],
+    ids: Sequence[int],
+    actor: Actor,
+    at: datetime,
+    *,
+    survivor_id: int | None = None,
+    fields: Mapping[str, int] | None = None,
+    batch: int | None = None,
+) -> Merge:
     people = shown.many(tx, match_keys.contact_ids(ids))
     plan = propose(people, survivor_id)
     choices = choose_fields([grouping.as_member(c) for c in people], plan.survivor, fields)
@@ -158,7 +173,7 @@ def merge_now(
     )
     _log(tx, made, held[plan.survivor], choices, actor, at)
     tell(tx, [plan.survivor, *absorbed], at)
-    return MergeDone(made, shown.get(tx, plan.survivor))
+    return made
 
 
 def tell(tx: Tx, ids: Sequence[ContactId], at: datetime) -> None:
@@ -168,6 +183,26 @@ def tell(tx: Tx, ids: Sequence[ContactId], at: datetime) -> None:
     groups.keys_changed(tx, {}, at, also=ids)
     consent.contacts_changed(tx, ids, at)
     outbox.note_contacts(tx, ids, at)
+
+
+def merged_remotely(
+    tx: Tx, portal: PortalId, survivor: ContactId, absorbed: Sequence[ContactId], at: datetime
+) -> Merge | None:
+    """Merge here what somebody merged in HubSpot; None where nobody is left to be merged.
+
+    The person decided there: pairs told apart here are no obstacle. What was deleted here stays deleted.
+    """
+    held = contacts.lock(tx, [survivor, *absorbed])
+    alive = [id_ for id_ in (survivor, *absorbed) if id_ in held and _is_alive(held[id_])]
+    if survivor not in alive or len(alive) < 2 or len(alive) > LARGE_SIZE:
+        return None
+    made = _make(tx, held, alive, Actor(f"HubSpot {portal}", "owner"), at, survivor_id=survivor)
+    merges.set_hubspot(tx, made.id, "done", note="The merge was made in HubSpot.")
+    return merges.get(tx, made.id)
+
+
+def _is_alive(held: Held) -> bool:
+    return held.deleted_at is None and held.merged_into is None
 
 
 # --- may it be done ------------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ from tests.support.sandbox import SandboxTransport
 from tests.support.world import OWNER, PORTAL, World, adds_up
 
 from mercuri.core.contact import LinkState, RecordId
-from mercuri.engine import edit, run
+from mercuri.engine import dedupe, edit, run
 from mercuri.sandbox import Sandbox
-from mercuri.store import outbox
+from mercuri.store import merges, outbox
 
 
 def a_pair(world: World, name: str = "Ana") -> tuple[str, int]:
@@ -103,7 +103,7 @@ def test_too_many_deletions_stop_the_run_and_nothing_is_written(world: World) ->
     assert world.sandbox.counts()["write"] == 0
 
 
-def test_a_merge_in_hubspot_keeps_both_contacts_and_one_link(both: World) -> None:
+def test_a_merge_in_hubspot_is_made_here_with_a_way_back(both: World) -> None:
     one, ana = a_pair(both)
     other, bo = a_pair(both, "Bo")
     survivor = both.sandbox.merge(one, other)
@@ -111,10 +111,16 @@ def test_a_merge_in_hubspot_keeps_both_contacts_and_one_link(both: World) -> Non
     both.sync(full=True)
     both.sync(full=True)
 
-    assert set(both.contacts()) == {ana, bo}
     assert state(both, survivor) is LinkState.LIVE
-    assert both.of_record(survivor).id in (ana, bo)
+    kept = both.of_record(survivor)
+    assert list(both.contacts()) == [kept.id]
+    assert {address.normal for address in kept.addresses} == {"ana@example.com", "bo@example.com"}
     assert both.sandbox.contact_ids() == [survivor]
+    with both.app.db.read(both.ws) as tx:
+        (merge,) = merges.recent(tx)
+    assert (merge.actor, merge.hubspot_state) == (f"HubSpot {PORTAL}", "done")
+    dedupe.undo_merge(both.app, both.ws, merge.id, OWNER, confirm=True)
+    assert set(both.contacts()) == {ana, bo}
 
 
 def test_a_merged_record_of_a_deleted_contact_stays_deleted(world: World) -> None:
