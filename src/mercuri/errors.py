@@ -84,7 +84,14 @@ class RateLimited(HubSpotError):
     remedy = Remedy.RETRY
 
     def __init__(
-        self, message: str, *, retry_after: float, daily: bool = False, status: int = 429, correlation_id: str = "", portal: str = ""
+        self,
+        message: str,
+        *,
+        retry_after: float,
+        daily: bool = False,
+        status: int = 429,
+        correlation_id: str = "",
+        portal: str = "",
     ) -> None:
         super().__init__(message, status=status, correlation_id=correlation_id, portal=portal)
         self.retry_after = retry_after
@@ -97,7 +104,13 @@ class Unavailable(HubSpotError):
     remedy = Remedy.RETRY
 
     def __init__(
-        self, message: str, *, may_have_happened: bool = False, status: int = 0, correlation_id: str = "", portal: str = ""
+        self,
+        message: str,
+        *,
+        may_have_happened: bool = False,
+        status: int = 0,
+        correlation_id: str = "",
+        portal: str = "",
     ) -> None:
         super().__init__(message, status=status, correlation_id=correlation_id, portal=portal)
         self.may_have_happened = may_have_happened
@@ -115,7 +128,13 @@ class MissingScope(HubSpotError):
     remedy = Remedy.PERSON
 
     def __init__(
-        self, message: str, *, scopes: tuple[str, ...] = (), status: int = 403, correlation_id: str = "", portal: str = ""
+        self,
+        message: str,
+        *,
+        scopes: tuple[str, ...] = (),
+        status: int = 403,
+        correlation_id: str = "",
+        portal: str = "",
     ) -> None:
         super().__init__(message, status=status, correlation_id=correlation_id, portal=portal)
         self.scopes = scopes

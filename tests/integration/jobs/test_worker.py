@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.support.database import BACKENDS, fresh_url
+from tests.support.sandbox import running_sandbox
 
 from mercuri.config import Settings
 from mercuri.core.contact import PortalId, RunId
@@ -20,8 +22,6 @@ from mercuri.jobs.worker import Worker, live_worker
 from mercuri.store import portals, runs
 from mercuri.store.runs import Run
 from mercuri.wiring import Services, build
-from tests.support.database import BACKENDS, fresh_url
-from tests.support.sandbox import running_sandbox
 
 
 @pytest.fixture(params=BACKENDS)
