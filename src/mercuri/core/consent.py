@@ -159,7 +159,7 @@ def state_of(events: Iterable[ConsentEvent]) -> Registers:
 
 def shown(registers: Registers) -> Verdict:
     """The state of an address on a channel, whether it may be sent to, and why."""
-    paused = is_paused(registers)
+    paused = registers.pause is not None and is_paused(registers)
     closing = closed_by(registers)
     if closing:
         register, source, entry = closing[0]
@@ -176,6 +176,8 @@ def shown(registers: Registers) -> Verdict:
 
 def closed_by(registers: Registers) -> list[tuple[Register, SourceKey | None, Entry]]:
     """Every entry that keeps the address closed, the person's first, then staff's, then HubSpot's."""
+    if not may_be_closed(registers):
+        return []
     person, staff = registers.person, registers.staff
     said: list[tuple[Register, SourceKey | None, Entry | None]] = [
         (Register.PERSON, None, person),
@@ -187,6 +189,12 @@ def closed_by(registers: Registers) -> list[tuple[Register, SourceKey | None, En
         for register, key, entry in said
         if entry is not None and entry.state is State.OUT and not _reopened(registers, entry)
     ]
+
+
+def may_be_closed(registers: Registers) -> bool:
+    """Whether anybody said no, reopened since or not: quick to tell."""
+    said = (registers.person, registers.staff, *registers.crm.values())
+    return any(entry is not None and entry.state is State.OUT for entry in said)
 
 
 def may_open(registers: Registers, by: Register, source: SourceKey | None = None) -> bool:
@@ -230,9 +238,11 @@ def status_of_contact(
 
 def to_json(registers: Registers) -> str:
     """The registers as JSON text; `from_json` gives them back."""
-    one = {name: _entry_out(entry) for name, entry in _single(registers).items() if entry is not None}
-    crm = [[*key, *_entry_out(entry)] for key, entry in sorted(registers.crm.items())]
-    return json.dumps({**one, **({"crm": crm} if crm else {})}, ensure_ascii=False, separators=(",", ":"))
+    parts = [f'"{name}":{_dumps(_entry_out(entry))}' for name, entry in _single(registers).items() if entry is not None]
+    if registers.crm:
+        rows = [_dumps([*key, *_entry_out(registers.crm[key])]) for key in sorted(registers.crm)]
+        parts.append(f'"crm":[{",".join(rows)}]')
+    return "{" + ",".join(parts) + "}"
 
 
 def from_json(text: str) -> Registers:
@@ -241,6 +251,10 @@ def from_json(text: str) -> Registers:
     crm = {(str(row[0]), str(row[1]), str(row[2])): _entry_in(row[3:]) for row in data.get("crm", ())}
     single = {name: _entry_in(data[name]) for name in ("person", "staff", "pause") if name in data}
     return Registers(crm=crm, **single)
+
+
+#: Made once: `json.dumps` with options makes an encoder each time, and a load writes two of these for every address.
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _latest(one: Entry | None, other: Entry | None) -> Entry | None:
@@ -308,7 +322,7 @@ def _speaker(source: SourceKey | None) -> str:
 
 
 def _when(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+    return f"{at.isoformat(' ', 'minutes')[:16]} UTC"
 
 
 def _single(registers: Registers) -> dict[str, Entry | None]:

@@ -59,8 +59,9 @@ def hear_records(tx: Tx, portal: Portal, observed: Sequence[Observed], run: RunI
     """Let the mapped opt-in properties of records speak for the addresses of their records."""
     items = portal.settings.consent_mapping
     if items and observed:
-        _Hearing(tx, portal, run, whole(at)).hear(observed)
+        # What was closed before; what these records close is noted as they are heard.
         optouts.note_contacts(tx, [one.contact_id for one in observed], at)
+        _Hearing(tx, portal, run, whole(at)).hear(observed)
 
 
 class _Hearing:
@@ -117,6 +118,8 @@ class _Hearing:
             (at for name in item.properties if (at := one.times.get(name))), default=None
         )
         keys = [(item.channel, address) for address in found]
+        if said is None and one.before is None and not any(key in known for key in keys):
+            return []
         told = {key: known[key].told[source] for key in keys if key in known and source in known[key].told}
         moved_only = one.before is not None and all(
             one.properties.get(name, "") == one.before.get(name, "") for name in item.properties

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from mercuri.core.consent import CORRECTIONS, Register, SourceKey, State, closed_by, shown
+from mercuri.core.consent import CORRECTIONS, Register, SourceKey, State, closed_by, may_be_closed, shown
 from mercuri.core.consent_values import heard, in_value, out_value
 from mercuri.core.contact import Address, ContactId, LinkState, PortalId, RecordId, WorkspaceId
 from mercuri.core.properties import Property
@@ -57,7 +57,8 @@ def note(tx: Tx, states: Mapping[Key, Held], at: datetime, *, only: PortalId | N
 
     `only` leaves out every other portal.
     """
-    concerned = {key: held for key, held in states.items() if closed_by(held.registers) or _opened_here(held)}
+    # Most of a first load's words are a plain yes of HubSpot's, which concerns nobody else.
+    concerned = {key: held for key, held in states.items() if may_be_closed(held.registers) or _opened_here(held)}
     if not concerned:
         return
     opened = [_failure_key(key) for key, held in concerned.items() if _opened_here(held)]
@@ -65,7 +66,7 @@ def note(tx: Tx, states: Mapping[Key, Held], at: datetime, *, only: PortalId | N
         if portal.state != "disconnected" and only in (None, portal.id):
             failures.clear(tx, portal.id, opened)
             wanted: dict[str, dict[str, str]] = {
-                _name(key): {} for key, held in concerned.items() if _concerns(portal, key, held)
+                _name(key): {} for key, held in concerned.items() if _concerns(portal, held)
             }
             outbox.note_many(tx, portal.id, "consent", wanted, at)
 
@@ -157,7 +158,7 @@ def _failure_key(key: Key) -> str:
     return f"address:{_name(key)}"
 
 
-def _concerns(portal: Portal, key: Key, held: Held) -> bool:
+def _concerns(portal: Portal, held: Held) -> bool:
     if registers.speaks_elsewhere(held.registers, portal.id):
         return True
     if closed_by(held.registers) or not _opened_here(held):
@@ -167,7 +168,7 @@ def _concerns(portal: Portal, key: Key, held: Held) -> bool:
 
 def _opened_here(held: Held) -> bool:
     said = (held.registers.person, held.registers.staff)
-    return shown(held.registers).sendable and any(entry is not None and entry.state is State.IN for entry in said)
+    return any(entry is not None and entry.state is State.IN for entry in said) and shown(held.registers).sendable
 
 
 def _claim(tx: Tx, app: App, portal_id: PortalId) -> _Batch:
