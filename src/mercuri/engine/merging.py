@@ -7,24 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from mercuri.core.contact import Address, Contact, ContactId, LinkState, Origin, PortalId, WorkspaceId
+from mercuri.core.contact import Address, Contact, ContactId, Origin, PortalId, WorkspaceId
 from mercuri.core.match import LARGE_SIZE
 from mercuri.core.survivor import Choice, choose_fields, choose_survivor
-from mercuri.engine import consent, follow, grouping, regrouping, writes
+from mercuri.engine import consent, grouping, merge_records, regrouping, writes
 from mercuri.engine.app import Actor, App, require
 from mercuri.errors import Clash, NotFound, UserError
 from mercuri.store import (
     changes,
-    conflicts,
     contact_rows,
     contacts,
     duplicates,
-    failures,
     groups,
-    links,
     match_keys,
     merges,
     outbox,
@@ -35,16 +32,12 @@ from mercuri.store import (
 from mercuri.store.changes import WHOLE, Change
 from mercuri.store.contact_rows import Held
 from mercuri.store.database import Tx
-from mercuri.store.links import Link
 from mercuri.store.match_keys import Apart
 from mercuri.store.merges import Merge
 from mercuri.store.times import to_ms
 
 #: The label of an address that came with a merge.
 MERGED = "merged"
-_AWAKE = (LinkState.LIVE, LinkState.BLOCKED)
-_OURS = (*_AWAKE, LinkState.ASLEEP)
-_RANK = {LinkState.LIVE: 0, LinkState.BLOCKED: 1, LinkState.ASLEEP: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +145,12 @@ def _make(
     choices = choose_fields([grouping.as_member(c) for c in people], plan.survivor, fields)
     absorbed = [ContactId(id_) for id_ in ids if id_ != plan.survivor]
     journal = _journal(plan, choices, people, held[plan.survivor], actor)
-    journal |= _move_links(tx, plan.survivor, absorbed, at)
+    journal |= merge_records.move_links(tx, plan.survivor, absorbed, at)
     journal |= _move_apart(tx, plan.survivor, absorbed)
     journal["survivor"] |= _move_values(tx, held[plan.survivor], choices, absorbed, actor, at)
     for id_ in absorbed:
         contacts.mark_merged(tx, id_, plan.survivor, at)
-    state, until, note, portal = _hold(tx, journal["hubspot"], at)
+    state, until, note, portal = merge_records.hold(tx, journal["hubspot"], at)
     made = merges.add(
         tx,
         plan.survivor,
@@ -272,39 +265,6 @@ def _journal(
     }
 
 
-def _move_links(tx: Tx, survivor: ContactId, absorbed: Sequence[ContactId], at: datetime) -> dict[str, Any]:
-    """The survivor keeps one record of each portal; the others sleep, with the contacts they belonged to."""
-    found: dict[PortalId, list[Link]] = {}
-    for portal, link in links.all_of_contacts(tx, [survivor, *absorbed]):
-        if link.state in _OURS:
-            found.setdefault(portal, []).append(link)
-    journal: dict[str, Any] = {"links": [], "hubspot": []}
-    for portal, seen in found.items():
-        own = list(links.of_records(tx, portal, [link.record_id for link in seen], lock=True).values())
-        own.sort(key=lambda link: (_RANK[link.state], link.contact_id != survivor, len(link.record_id), link.record_id))
-        kept, *others = own
-        journal["links"] += [_link_out(portal, link) for link in own]
-        conflicts.follow(tx, portal, kept.record_id, survivor)
-        links.save_many(tx, portal, [replace(kept, contact_id=survivor)])
-        links.save_many(tx, portal, [_sleeping(link, at) for link in others])
-        awake = [link.record_id for link in others if link.state in _AWAKE]
-        if awake and kept.state in _AWAKE:
-            journal["hubspot"].append({"portal": portal, "primary": kept.record_id, "others": awake})
-        for record, fields in conflicts.open_fields(tx, portal, [link.record_id for link in others]).items():
-            conflicts.close(tx, portal, record, fields, "other", at)
-        failures.clear(tx, portal, [f"contact:{id_}" for id_ in absorbed])
-    return journal
-
-
-def _sleeping(link: Link, at: datetime) -> Link:
-    return follow.asleep(link, link.archived_at or at, follow.MERGED_HERE)
-
-
-def _link_out(portal: PortalId, link: Link) -> list[Any]:
-    archived = to_ms(link.archived_at) if link.archived_at else None
-    return [portal, link.record_id, link.contact_id, link.state.value, link.excluded, archived]
-
-
 def _move_apart(tx: Tx, survivor: ContactId, absorbed: Sequence[ContactId]) -> dict[str, Any]:
     """Who was told apart from an absorbed contact is told apart from the survivor."""
     before = {item for id_ in absorbed for item in match_keys.apart_of(tx, id_)}
@@ -366,18 +326,6 @@ def _united(mine: Sequence[Address], others: Sequence[Address]) -> list[Address]
 
 def _form(address: Address) -> tuple[str, str, str]:
     return address.kind, address.normal or address.raw, address.extension
-
-
-def _hold(
-    tx: Tx, wanted: Sequence[Mapping[str, Any]], at: datetime
-) -> tuple[str, datetime | None, str, PortalId | None]:
-    """When the records are merged in HubSpot: after the hold, and not at all with two-way off."""
-    if not wanted:
-        return "none", None, "", None
-    portal = portals.get(tx, PortalId(wanted[0]["portal"]))
-    if not portal.settings.two_way:
-        return "none", None, "Two-way sync is off: HubSpot keeps its records apart.", portal.id
-    return "held", at + timedelta(hours=int(portal.settings.hold_hours)), "", portal.id
 
 
 def _log(tx: Tx, made: Merge, before: Held, choices: Mapping[str, Choice], actor: Actor, at: datetime) -> None:
