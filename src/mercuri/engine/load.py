@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 
+from mercuri.core.contact import Record
 from mercuri.engine import dedupe, pull
 from mercuri.engine.work import Work
-from mercuri.hubspot.everything import Progress, read_everything
+from mercuri.hubspot.everything import Portion, Progress, read_everything
 from mercuri.store import links, portals, runs, search
 from mercuri.store.database import Tx
 from mercuri.store.times import from_ms, to_ms
 
 #: How much earlier than the start of a load the watermark is put: HubSpot's index lags, and clocks differ.
 LAG = timedelta(seconds=60)
+#: How many records are stored in one transaction: enough that its own cost does not count, and it still is a short one.
+STEP = 500
 
 
 def load_records(work: Work) -> None:
@@ -25,11 +29,21 @@ def load_records(work: Work) -> None:
     if "started" not in work.checkpoint:
         _begin(work)
     place = Progress(**work.checkpoint.get("place", {}))
-    for portion in read_everything(work.client, work.ask, place):
+    for records, reached in _gathered(read_everything(work.client, work.ask, place)):
         # What comes next is on its way while this is stored; its place is stored with it.
-        pull.take_page(work, portion.records, partial(_reached, work, portion.progress), bulk=bulk)
+        pull.take_page(work, records, partial(_reached, work, reached), bulk=bulk)
     with work.step() as tx:
         _end(tx, work, bulk=bulk)
+
+
+def _gathered(portions: Iterator[Portion]) -> Iterator[tuple[list[Record], Progress]]:
+    """Portions joined to what is worth a transaction, and the progress once that is stored."""
+    records: list[Record] = []
+    for portion in portions:
+        records += portion.records
+        if len(records) >= STEP or portion.last:
+            yield records, portion.progress
+            records = []
 
 
 def _begin(work: Work) -> None:

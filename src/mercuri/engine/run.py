@@ -13,7 +13,7 @@ from mercuri.core.mapping import active_mapping, properties_to_ask, rules_for
 from mercuri.core.properties import Property
 from mercuri.core.retry import FailureClass, next_try
 from mercuri.core.settings import PortalSettings
-from mercuri.engine import comparing, increment, load, optouts, parting, push, settle, sweep
+from mercuri.engine import comparing, increment, load, optouts, parting, proof, push, settle, sweep
 from mercuri.engine import preview as plans
 from mercuri.engine import undo as undoing
 from mercuri.engine.app import Actor, App, require
@@ -343,6 +343,7 @@ _FULL: _Steps = (
     ("sweep", "check", sweep.sweep),
     ("increment", "observe", increment.read_changes),
     ("late", "match", load.match_aside),
+    ("proof", "check", proof.prove),
     *_WRITE,
 )
 _INCREMENTAL: _Steps = (

@@ -57,7 +57,15 @@ def sweep(work: Work) -> None:
         after = batch[-1].record_id
     _part(work, gone)
     with work.step() as tx:
-        portals.save(tx, work.portal_id, swept_at=work.now, sweep={"run": work.run.id, "fetched": fetched})
+        portals.save(tx, work.portal_id, swept_at=work.now)
+
+
+def look_at(work: Work, records: Sequence[RecordId]) -> None:
+    """Look at records by id, and at nothing else: those that are there are taken, those that are gone are followed."""
+    for start in range(0, len(records), BATCH):
+        gone = _Gone()
+        _look(work, records[start : start + BATCH], gone)
+        _part(work, gone)
 
 
 def look_at_hints(work: Work) -> None:

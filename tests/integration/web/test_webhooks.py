@@ -183,3 +183,14 @@ def test_without_an_app_there_is_nobody_to_call(tmp_path: Path) -> None:
 
 def test_hubspot_needs_no_login_and_a_browser_gets_nothing_there(site: Site) -> None:
     assert site.browser().get(ADDRESS).status_code in (404, 405)
+
+
+def test_settings_show_the_count_of_the_last_full_sync(site: Site) -> None:
+    proof = {"run": 1, "hubspot": 1024331, "in_sync": 1024330, "excluded": {"It was deleted here.": 1}}
+    with site.services.app.db.write(site.services.default_workspace) as tx:
+        portals.save(tx, PORTAL, swept_at=site.clock.now(), sweep={**proof, "missing": [51], "surplus": []})
+
+    text = " ".join(site.browser("owner").page("/settings").text.split())
+
+    assert "HubSpot 1,024,331, here 1,024,330 in sync, 1 excluded" in text
+    assert "found by the count alone, and fetched: 51" in text
