@@ -1,0 +1,97 @@
+"""Rules of the sync taken away, one at a time: a machine that does not notice is of no use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from mercuri.core.diff import Base
+from mercuri.core.echo import Echo
+from mercuri.engine import creating, parting, sending, settle, sweep
+from mercuri.engine.work import Work
+from mercuri.errors import HubSpotError
+from mercuri.hubspot.client import Outcome
+from mercuri.store import contacts, outbox
+from mercuri.store.outbox import Intent
+
+_Patches = Iterator[Any]
+
+
+def _journal() -> _Patches:
+    """A write whose answer was lost is forgotten, instead of being looked for."""
+
+    def forget(work: Work) -> None:
+        with work.step() as tx:
+            outbox.close(tx, [intent.id for intent in outbox.open_intents(tx, work.portal_id)], "dropped")
+
+    yield patch.object(settle, "settle_intents", forget)
+
+
+def _bases() -> _Patches:
+    """One base for both sides, which is what HubSpot keeps."""
+    yield patch.object(sending, "settle_sent", lambda payload, stored, norm: Base(stored, stored))
+
+
+def _unique_property() -> _Patches:
+    """Records are created blindly, and nothing tells whose they are."""
+
+    def create(work: Work, intents: Sequence[Intent]) -> list[Any]:
+        return [_create(work, intent) for intent in intents]
+
+    yield patch.object(creating, "_upsert", create)
+    yield patch.object(settle, "_created", lambda work, intents: {})
+
+
+def _create(work: Work, intent: Intent) -> Any:
+    try:
+        return Outcome("", work.client.create(dict(intent.payload)), None, created=True)
+    except HubSpotError as error:
+        return Outcome("", None, error)
+
+
+def _history_check() -> _Patches:
+    """Our write is taken for the only one: what it ran over is not looked for."""
+    find = sending.find_echo
+
+    def without(*values: Any, **more: Any) -> Echo | None:
+        found = find(*values, **more)
+        return None if found is None else Echo(found.stored)
+
+    yield patch.object(sending, "find_echo", without)
+
+
+def _brake() -> _Patches:
+    """Deletions go through, however many."""
+    for module in (parting, sweep):
+        yield patch.object(module, "deletions_brake", lambda *_: False)
+
+
+def _compare_and_set() -> _Patches:
+    """HubSpot's values are written here whatever stands here by now."""
+    change = contacts.change_fields
+
+    def blindly(*values: Any, expect: Mapping[str, str] | None = None, **more: Any) -> Any:
+        return change(*values, **more)
+
+    yield patch.object(contacts, "change_fields", blindly)
+
+
+RULES: Mapping[str, Callable[[], _Patches]] = {
+    "intent journal": _journal,
+    "base per side": _bases,
+    "unique property": _unique_property,
+    "history check": _history_check,
+    "brake": _brake,
+    "per-field compare-and-set": _compare_and_set,
+}
+
+
+@contextmanager
+def without(rule: str) -> Iterator[None]:
+    """The engine without one of its `RULES`."""
+    with ExitStack() as stack:
+        for one in RULES[rule]():
+            stack.enter_context(one)
+        yield

@@ -1,0 +1,96 @@
+"""Histories of the simulation machine end in rest; and the machine notices when a rule of the sync is taken away."""
+
+from __future__ import annotations
+
+import pytest
+from tests.property.machine import History, Setup, Step, Violation, draw, play, shorten
+from tests.property.machine.histories import Moment
+from tests.property.machine.removed import RULES, without
+
+#: Histories of this suite; `python -m tests.property.machine` plays as many as one likes.
+HISTORIES, TOGETHER = 200, 10
+
+_ANN = (("first_name", "Ann"), ("last_name", "Lee"), ("email", "ann@example.com"))
+_EDIT = Step("edit_here", field="first_name", value="Bea")
+
+
+def _during_the_write(what: str, act: Step | None = None) -> Step:
+    return Step("sync", at=(Moment("write", 0, what, act=act),))
+
+
+#: By rule: a history that needs it. It is clean with the rule, and breaks a law without.
+NEEDED = {
+    # The answer is lost, and the person edits again: the stale echo must not pass for an edit made in HubSpot.
+    "intent journal": History(
+        Setup(),
+        (
+            Step("new_here", values=_ANN),
+            Step("sync"),
+            _EDIT,
+            _during_the_write("cut"),
+            Step("edit_here", field="first_name", value="Cleo"),
+        ),
+    ),
+    # HubSpot stores something else than what was sent.
+    "base per side": History(Setup(), (Step("new_here", values=(*_ANN[:1], ("last_name", "Lee!"))),)),
+    # The answer to a create is lost, and the person has no address to be found by.
+    "unique property": History(Setup(), (Step("new_here", values=_ANN[:2]), _during_the_write("lost_after"))),
+    # Someone edits in HubSpot between our reading and our writing.
+    "history check": History(
+        Setup(),
+        (
+            Step("new_here", values=_ANN),
+            Step("sync"),
+            _EDIT,
+            _during_the_write("act", Step("edit_there", field="first_name", value="Dana")),
+        ),
+    ),
+    # A dozen people are deleted at once.
+    "brake": History(
+        Setup(deletions="archive", crowd=True), (Step("sync"), Step("delete_crowd", value="here"), Step("sync"))
+    ),
+    # Someone edits here between our reading and our writing.
+    "per-field compare-and-set": History(
+        Setup(),
+        (
+            Step("new_there", values=_ANN),
+            Step("sync"),
+            Step("edit_there", field="first_name", value="Dana"),
+            Step(
+                "sync",
+                at=(Moment("take", 0, "act", act=Step("edit_here", field="first_name", value="Eve")),),
+            ),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("first", range(0, HISTORIES, TOGETHER))
+def test_every_history_ends_in_rest_without_a_law_broken(first: int) -> None:
+    for seed in range(first, first + TOGETHER):
+        try:
+            play(draw(seed))
+        except Violation as violation:
+            violation.add_note(f"python -m tests.property.machine --only {seed}")
+            raise
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_a_history_that_needs_a_rule_fails_without_it(rule: str) -> None:
+    play(NEEDED[rule])
+
+    with without(rule), pytest.raises(Violation):
+        play(NEEDED[rule])
+
+
+def test_a_seed_always_draws_the_same_history() -> None:
+    assert str(draw(7)) == str(draw(7)) != str(draw(8))
+
+
+def test_a_history_is_shortened_to_the_steps_that_matter() -> None:
+    history = draw(3)
+    wanted = history.steps[-1].kind
+
+    shortest = shorten(history, lambda one: any(step.kind == wanted for step in one.steps))
+
+    assert [step.kind for step in shortest.steps] == [wanted]
