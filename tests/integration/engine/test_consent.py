@@ -100,7 +100,12 @@ def test_our_own_write_says_nothing_when_nobody_saw_it_end(world: World) -> None
     world.sandbox.fault("lost_reply_after", match="batch/update")
     push(world)
     assert world.record(record)["sms_opt_in"] == "false"
+    link = world.link(record)
+    assert link is not None
+    seen = consent.Observed(link.contact_id, link.record_id, {**link.shadow, "sms_opt_in": "false"}, link.shadow)
 
+    with world.app.db.write(world.ws) as tx:
+        consent.hear_records(tx, portals.get(tx, PORTAL), [seen], None, world.app.now())
     world.sync()
     world.clock.advance(3600)
     push(world)
