@@ -199,3 +199,13 @@ def test_a_group_that_was_settled_leads_to_the_list(site: Site) -> None:
 @pytest.mark.parametrize("address", ["/duplicates", "/duplicates/possible", "/duplicates/shared", "/duplicates/merged"])
 def test_an_empty_page_says_what_would_be_there(site: Site, address: str) -> None:
     assert site.browser("manager").page(address).one("div", class_="empty").text
+
+
+def test_a_contact_shows_who_may_be_the_same_person(site: Site) -> None:
+    one = site.a_contact(first_name="Bo", phone="", email="b.o@gmail.com")
+    other = site.a_contact(first_name="Bob", phone="", email="bo@gmail.com")
+
+    card = site.browser("viewer").page(f"/contacts/{one}").one("section", id="possible")
+
+    assert "Bob Duarte" in card.text
+    assert card.one("a").attributes["href"] == f"/duplicates/compare?ids={one},{other}"

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from mercuri.core.contact import STANDARD, Contact, ContactId, Origin, PortalId
 from mercuri.core.properties import Option
 from mercuri.core.settings import Direction, MappingItem
-from mercuri.store import changes, conflicts, failures, links, portals, shown
+from mercuri.engine.grouping import KIND_WORDS as KINDS
+from mercuri.store import changes, conflicts, duplicates, failures, links, match_keys, portals, shown
 from mercuri.store.changes import WHOLE, Change
 from mercuri.store.conflicts import Conflict
 from mercuri.store.database import Tx
@@ -17,6 +18,7 @@ from mercuri.store.failures import Failure
 from mercuri.store.links import Link
 from mercuri.store.portals import Portal
 from mercuri.web.pages.consent_view import ConsentCard, card_of
+from mercuri.web.pages.duplicate_view import KIND_WORDS
 
 #: Why both sides may differ for good (core.diff.Base), in words.
 _WHY = {
@@ -28,6 +30,8 @@ _WHY = {
     "filled": "was filled from the other side",
 }
 _HISTORY = 30
+#: Most contacts that may be the same person.
+_POSSIBLE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class ContactView:
     consent: ConsentCard
     history: Sequence[Change]
     older: int | None
+    possible: Sequence[tuple[Contact, str]] = ()
 
 
 def view_of(tx: Tx, contact_id: ContactId, app_url: str, before: int | None) -> ContactView:
@@ -79,7 +84,15 @@ def view_of(tx: Tx, contact_id: ContactId, app_url: str, before: int | None) -> 
         consent=card_of(tx, contact),
         history=history[:_HISTORY],
         older=history[_HISTORY - 1].id if len(history) > _HISTORY else None,
+        possible=_possible(tx, contact),
     )
+
+
+def _possible(tx: Tx, contact: Contact) -> list[tuple[Contact, str]]:
+    """Contacts that may be the same person by weaker evidence, each with the kind of it."""
+    found = {pair.b if pair.a == contact.id else pair.a: pair.key for pair in duplicates.possible_of(tx, contact.id)}
+    people = shown.many(tx, match_keys.contact_ids(list(found)[:_POSSIBLE]))
+    return [(other, KIND_WORDS[KINDS[found[other.id].kind]]) for other in people]
 
 
 def _fields(tx: Tx, contact: Contact, known: Sequence[Portal]) -> list[FieldShown]:
