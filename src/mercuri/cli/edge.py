@@ -10,6 +10,7 @@ import typer
 from typer import TyperException
 from typer.core import TyperGroup
 
+from mercuri.cli import logs
 from mercuri.errors import AppError, SafetyStop
 
 DONE, FAILED, USAGE, WITH_FAILURES, STOPPED = range(5)
@@ -44,6 +45,8 @@ class Edge(TyperGroup):
 
 def unforeseen(error: Exception) -> AppError:
     """A bug, as a sentence that holds no value of anybody's; where it happened goes to the log."""
+    if not structlog.is_configured():  # it failed before it read its settings
+        logs.configure("INFO")
     structlog.get_logger().error("command.failed", exc_info=error)
     return AppError(f"Something went wrong that nobody foresaw ({type(error).__name__}). The log above says where.")
 
