@@ -11,11 +11,11 @@ from datetime import datetime
 from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.mapping import suggest_mapping, with_types
 from mercuri.core.properties import Property
-from mercuri.core.settings import DEFAULT_MAPPING, OWN_ID_PROPERTY, PortalSettings, with_json
+from mercuri.core.settings import DEFAULT_MAPPING, OWN_ID_PROPERTY, Direction, PortalSettings, with_json
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.schedule import next_time
 from mercuri.engine.tokens import PortalTokens, sealed
-from mercuri.errors import MissingScope, UserError
+from mercuri.errors import HubSpotError, MissingScope, UserError
 from mercuri.hubspot.client import Account, Calls, Client
 from mercuri.hubspot.oauth import OAuth
 from mercuri.hubspot.pacing import Lane, Limit, Pacer
@@ -102,13 +102,15 @@ def settings_of(app: App, ws: WorkspaceId, portal_id: PortalId) -> PortalSetting
 def change_settings(
     app: App, ws: WorkspaceId, portal_id: PortalId, values: Mapping[str, object], actor: Actor
 ) -> PortalSettings:
-    """Set some keys to plain JSON values, all or none. Raises SettingRefused with the reason."""
+    """Set some keys to plain JSON values, all or none. Raises SettingRefused with the reason.
+
+    Asks HubSpot for its properties when one is named that was not there when they were last asked for.
+    """
     require(actor, "manager")
+    _learn_properties(app, ws, portal_id, values)
     with app.db.write(ws) as tx:
         portal = portals.get(tx, portal_id)
-        settings = portal.settings
-        for key, value in values.items():
-            settings = with_json(settings, key, json.dumps(value))
+        settings = _with(portal.settings, values)
         settings = replace(settings, mapping=with_types(settings.mapping, portals.schema(tx, portal_id)))
         portals.update_settings(tx, portal_id, settings)
         if "schedule" in values:
@@ -120,6 +122,31 @@ def change_settings(
     return settings
 
 
+def _with(settings: PortalSettings, values: Mapping[str, object]) -> PortalSettings:
+    for key, value in values.items():
+        settings = with_json(settings, key, json.dumps(value))
+    return settings
+
+
+def _learn_properties(app: App, ws: WorkspaceId, portal_id: PortalId, values: Mapping[str, object]) -> None:
+    """A property that somebody has just made in HubSpot is mapped at once, with its type."""
+    with app.db.read(ws) as tx:
+        portal = portals.get(tx, portal_id)
+        known = {found.name for found in portals.schema(tx, portal_id)}
+    settings = _with(portal.settings, values)
+    if _named(settings) - _named(portal.settings) <= known or portal.state == "disconnected":
+        return
+    try:
+        refresh_schema(app, ws, portal)
+    except HubSpotError:
+        return  # what cannot be known now is known with the next run
+
+
+def _named(settings: PortalSettings) -> set[str]:
+    consent = {name for item in settings.consent_mapping for name in item.properties}
+    return {item.property for item in settings.mapping} | consent
+
+
 def _ask_for_comparison(tx: Tx, portal: Portal, settings: PortalSettings, at: datetime) -> None:
     """With other rules the same values may have to move: the next run compares all links, without reading anything."""
     if settings.two_way and any(getattr(settings, key) != getattr(portal.settings, key) for key in _COMPARED):
@@ -127,9 +154,13 @@ def _ask_for_comparison(tx: Tx, portal: Portal, settings: PortalSettings, at: da
 
 
 def _ask_for_reading(tx: Tx, portal: Portal, settings: PortalSettings) -> None:
-    """A property that speaks of consent and was not asked for so far is read of all records by the next run."""
+    """A property that is newly mapped, or newly speaks of consent, is read of all records by the next run."""
     before = {name for item in portal.settings.consent_mapping for name in item.properties}
     new = {name for item in settings.consent_mapping for name in item.properties} - before
+    pairs = {(item.property, item.field) for item in portal.settings.mapping}
+    there = {found.name for found in portals.schema(tx, portal.id) if not found.archived}
+    coming_in = [item for item in settings.mapping if item.direction is not Direction.OUT and item.property in there]
+    new |= {item.property for item in coming_in if (item.property, item.field) not in pairs}
     if new and portal.watermark is not None:
         reading = portals.get(tx, portal.id).reading
         portals.save(tx, portal.id, reading={**reading, "reread": sorted({*reading.get("reread", ()), *new})})

@@ -1,0 +1,65 @@
+"""What becomes of the records that are here already when another property is mapped."""
+
+from __future__ import annotations
+
+from tests.support.world import World
+
+STANDARD = [
+    {"property": "firstname", "field": "first_name"},
+    {"property": "lastname", "field": "last_name"},
+    {"property": "email", "field": "email"},
+    {"property": "phone", "field": "phone"},
+]
+
+
+def test_a_property_that_is_mapped_later_is_read_of_every_record(world: World) -> None:
+    world.connect()
+    record = world.sandbox.create({"email": "ana@example.com", "city": "Lyon"})
+    world.sync()
+
+    world.settings(mapping=[*STANDARD, {"property": "city", "field": "custom.city"}])
+    done = world.sync()
+
+    assert done.counts["updated"] == 1
+    assert world.of_record(record).fields["custom.city"] == "Lyon"
+    assert world.sync().kind == "incremental"
+
+
+def test_a_property_that_moves_to_another_field_fills_it_for_every_record(world: World) -> None:
+    world.connect(mapping=[*STANDARD, {"property": "city", "field": "custom.city"}])
+    record = world.sandbox.create({"email": "ana@example.com", "city": "Lyon"})
+    world.sync()
+
+    world.settings(mapping=[*STANDARD, {"property": "city", "field": "custom.town"}])
+    world.sync()
+
+    assert world.of_record(record).fields["custom.town"] == "Lyon"
+
+
+def test_a_property_made_in_hubspot_a_moment_ago_can_be_mapped_with_its_type(world: World) -> None:
+    world.connect()
+    world.sync()
+    world.sandbox.add_property(
+        {
+            "name": "shoe_size",
+            "label": "Shoe size",
+            "type": "number",
+            "fieldType": "number",
+            "groupName": "contactinformation",
+        }
+    )
+    record = world.sandbox.create({"email": "ana@example.com", "shoe_size": "41"})
+
+    world.settings(mapping=[*STANDARD, {"property": "shoe_size", "field": "custom.shoe_size"}])
+    world.sync()
+
+    assert world.of_record(record).fields["custom.shoe_size"] == "41"
+
+
+def test_a_mapped_property_that_hubspot_does_not_have_costs_no_full_run(world: World) -> None:
+    world.connect()
+    world.sync()
+
+    world.settings(mapping=[*STANDARD, {"property": "nowhere", "field": "custom.nowhere"}])
+
+    assert world.sync().kind == "incremental"
