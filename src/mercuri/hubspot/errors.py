@@ -50,11 +50,11 @@ def from_answer(status: int, body: Any, headers: Mapping[str, str], *, raw: str,
         scopes = _scopes(fields)
         named = f": {', '.join(scopes)}" if scopes else ""
         return MissingScope(f"HubSpot does not let our app do this. Missing permission{named}.", scopes=scopes, **facts)
-    if status == 404 and fields:
+    if status == 404 and (body is not None or not raw.strip()):
         return NotThere("HubSpot knows no such record or property.", **facts)
     if status in {423, 429, 477}:
         return _limited(status, fields, headers, facts)
-    # A 404 in no JSON is not HubSpot speaking, and must not pass for the absence of a record.
+    # A 404 in words that are no JSON is not HubSpot speaking, and must not pass for the absence of a record.
     if status >= 500 or status == 404:
         return Unavailable(f"HubSpot could not answer ({status}).", **facts)
     message = str(fields.get("message") or "")

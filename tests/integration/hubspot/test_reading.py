@@ -129,6 +129,14 @@ def test_an_unknown_id_is_not_there():
         hubspot.client.read("51", ["email"])
 
 
+@pytest.mark.parametrize("content", [b"", b'"none"', b"{}"])
+def test_a_404_that_says_nothing_means_absence(content: bytes):
+    hubspot = scripted(httpx.Response(404, content=content))
+
+    with pytest.raises(NotThere):
+        hubspot.client.read("51", ["email"])
+
+
 def test_a_404_that_is_not_hubspots_proves_no_absence():
     hubspot = scripted(*[httpx.Response(404, content=b"<html>nginx</html>") for _ in range(5)])
 
