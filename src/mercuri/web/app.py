@@ -39,7 +39,7 @@ def create_app(services: Services) -> FastAPI:
         Middleware(GZipMiddleware, minimum_size=1000),
         Middleware(BodyLimit, most_bytes=_BODY, more={"/contacts/import": LARGEST_BYTES + _BODY}),
     ]
-    # The API's description is a route of the API, behind a login as everything else.
+    # The API's description is a route of the API.
     app = FastAPI(title="Mercuri", openapi_url=None, docs_url=None, redoc_url=None, middleware=middleware)
     app.state.services = services
     app.state.metrics = registry

@@ -143,6 +143,14 @@ def test_a_token_that_hubspot_refuses_connects_nothing(api: Api) -> None:
     assert "pat-wrong" not in json.dumps(refused)
 
 
+def test_a_run_needs_no_body_and_takes_the_portal_as_text_or_number(api: Api) -> None:
+    bare = api.asked("POST", "/sync-runs", 202)
+    api.asked("POST", f"/sync-runs/{bare['id']}/cancel", 202)
+    named = api.asked("POST", "/sync-runs", 202, json={"portal_id": int(PORTAL)})
+
+    assert (bare["portal_id"], named["portal_id"]) == (PORTAL, PORTAL)
+
+
 def test_the_api_describes_itself(api: Api) -> None:
     document = api.asked("GET", "http://mercuri.test/api/openapi.json", 200)
 

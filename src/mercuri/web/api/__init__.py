@@ -1,4 +1,7 @@
-"""The JSON API, `/api/v1`: every route needs a bearer token, and errors are problem documents."""
+"""The JSON API, `/api/v1`: every route needs a bearer token, and errors are problem documents.
+
+Its description is open to all: it is in the published reference, and holds nothing of this installation.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from mercuri.web.api import conflicts, consent, contacts, duplicates, portals, runs
-from mercuri.web.api.access import Reader
 from mercuri.web.api.problems import RESPONSES, ProblemRoute
 
 _v1 = APIRouter(prefix="/api/v1", responses=RESPONSES)
@@ -20,7 +22,7 @@ router.include_router(_v1)
 
 
 @router.get("/api/openapi.json", include_in_schema=False)
-def openapi(who: Reader, request: Request) -> dict[str, Any]:
+def openapi(request: Request) -> dict[str, Any]:
     """The description of this API (OpenAPI 3.1)."""
     document: dict[str, Any] = request.app.openapi()
     return document

@@ -253,6 +253,8 @@ class RunPage(Out):
 class RunIn(In):
     """A run to ask for; `portal_id` may be left out where one portal is connected."""
 
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
     portal_id: str | None = None
     full: bool = False
     preview: bool = False

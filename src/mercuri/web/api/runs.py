@@ -33,7 +33,7 @@ QUIET_LOOKS = 30
 
 
 @router.post("/sync-runs", status_code=202)
-def start_run(who: Manager, body: RunIn, response: Response) -> Run:
+def start_run(who: Manager, response: Response, body: RunIn = RunIn()) -> Run:
     """Ask for a run. While one is live for the portal the answer is 409 with that run as `present`."""
     portal = the_portal(who, body.portal_id)
     made = engine_run.request(
