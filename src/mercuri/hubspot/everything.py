@@ -108,7 +108,7 @@ class _Reading:
         # What search gave: since it goes down, the negated ids come in ascending order.
         self._found = array("q")
         self._found_before = self._low = progress.floor
-        self._short = False
+        self._short = self._turn = False
 
     def portions(self) -> Iterator[Portion]:
         """Every portion, the last one marked."""
@@ -154,9 +154,12 @@ class _Reading:
         """What came first; None when it was no portion."""
         if not self._pieces:
             wait(self._waited_for(), return_when=FIRST_COMPLETED)
-        # A window holds many pieces, a reader of the list has one page ready at most: it goes first.
         if self._probe is not None and self._probe[1].done():
             self._judge(*self._probe)
+        # In turns, since where storing is the slower part, both always have something ready.
+        self._turn = not self._turn
+        if self._turn and self._pieces:
+            return self._searched(*self._pieces.popleft())
         for span in self._spans:
             if span.begin in self._pages and self._pages[span.begin].done():
                 return self._listed(span, self._pages.pop(span.begin))

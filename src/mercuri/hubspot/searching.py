@@ -12,8 +12,8 @@ from mercuri.errors import HubSpotError
 from mercuri.hubspot import wire
 from mercuri.hubspot.client import SEARCH_PAGE, Client, Filter, Page
 
-#: Most pages of one window: below the 10,000 results of a query, even where HubSpot counts the page after the last.
-WINDOW_PAGES = 48
+#: Most pages of one window: half of the 10,000 results of a query, since two windows are held in memory.
+WINDOW_PAGES = 24
 #: Searches under way at once; HubSpot allows five a second.
 ABREAST = 5
 #: Longest search, in characters of its body, of the 3,000 that HubSpot takes (CRM search guide).
