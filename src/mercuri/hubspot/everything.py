@@ -111,7 +111,10 @@ class _Reading:
         self._short = self._turn = False
 
     def portions(self) -> Iterator[Portion]:
-        """Every portion, the last one marked."""
+        """Every portion, the last one marked; of a reading that was at its end, an empty one."""
+        if not self._spans and not self._chain:
+            yield Portion((), Progress((), self._floor, self._given), last=True)
+            return
         while not self._chain:
             self._send()
             portion = self._take()

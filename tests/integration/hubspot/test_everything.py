@@ -254,3 +254,14 @@ def test_ids_that_are_spread_unevenly_are_read_with_few_pages_more(monkeypatch):
 
     assert ids_of(list(read_everything(desk.client, PROPERTIES))) == whole(desk)
     assert len(asked) < 40 + 45
+
+
+@pytest.mark.parametrize("order", ["id", "none"])
+def test_a_reading_that_was_stored_to_its_end_ends_again(order):
+    desk = connected(contacts=1500, switches={"list_order": order})
+    end = list(read_everything(desk.client, PROPERTIES))[-1].progress
+
+    again = list(read_everything(desk.client, PROPERTIES, Progress(**json.loads(json.dumps(asdict(end))))))
+
+    assert again[-1].last
+    assert set(ids_of(again)) <= set(whole(desk))
