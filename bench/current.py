@@ -1,0 +1,70 @@
+"""Staying current: runs that find little or nothing, edits that go out, previews, and a full run with its sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.harness import LIMITS, NO_LIMITS, OWNER, Figure, HubSpot, Team, a_hubspot, a_team, apart
+from bench.store import a_database
+from mercuri.engine import edit
+from mercuri.store import contacts
+
+
+def measure(count: int) -> Iterator[Figure]:
+    """All on one database that a first load filled, SQLite."""
+    with a_hubspot(count, NO_LIMITS) as hubspot, a_database("sqlite") as url:
+        figures, peak = apart(_story, hubspot, url, count)
+        yield from figures
+        yield Figure(f"memory of all this, two full runs of {count:,} included", f"{peak} MB", "< 200 MB")
+
+
+def _story(hubspot: HubSpot, url: str, count: int) -> list[Figure]:
+    loaded = list(_loaded(hubspot, url, count))
+    with a_team(hubspot, url, limited=True, two_way=True) as team:
+        return [*loaded, *_little(team, hubspot, count), *_pushed(team, count)]
+
+
+def _loaded(hubspot: HubSpot, url: str, count: int) -> Iterator[Figure]:
+    with a_team(hubspot, url, limited=False, two_way=True) as team:
+        team.sync()
+        second = team.sync(full=True)
+        silent = f"{second.run.calls['write']} writes, {second.run.counts['updated']} changes, {second.seconds:.1f} s"
+        lists, searches = second.run.calls["list"], second.run.calls["search"]
+        yield Figure(f"second full sync of {count:,} without edits", silent, "0 writes")
+        yield Figure("… its requests, sweep included", f"{lists} list, {searches} search")
+        _edit_there(hubspot, 1000)
+        seen = team.sync(preview=True)
+        told = f"{seen.seconds:.1f} s for {seen.run.plan.get('here', 0):,} differences"
+        yield Figure(f"preview of {count:,} contacts with 1,000 differences", told, "< 10 s")
+        team.sync()
+
+
+def _little(team: Team, hubspot: HubSpot, count: int) -> Iterator[Figure]:
+    hubspot.limit(LIMITS)
+    team.sync()
+    quiet = team.sync()
+    asked = sum(quiet.run.calls.values())
+    yield Figure(f"nothing changed, {count:,} contacts here", f"{asked} requests, {quiet.seconds:.2f} s", "≤ 2; < 1 s")
+    _edit_there(hubspot, 1000)
+    some = team.sync()
+    told = f"{sum(some.run.calls.values())} requests, {some.seconds:.1f} s, {some.run.counts['updated']:,} updated"
+    yield Figure(f"1,000 changed of {count:,}", told, "≤ 12 requests; < 5 s")
+
+
+def _pushed(team: Team, count: int) -> Iterator[Figure]:
+    edits = min(10_000, count // 2)
+    with team.app.db.read(team.ws) as tx:
+        ids = [held.id for batch in contacts.each(tx) for held in batch][:edits]
+    for id_ in ids:
+        edit.update_contact(team.app, team.ws, id_, {"last_name": f"Edited {id_}"}, OWNER)
+    done = team.sync()
+    requests = sum(done.run.calls.values()) - done.run.calls["search"]
+    told = f"{done.run.calls['write']} writes, {done.run.calls['read']} reads, {done.cpu:.1f} s of CPU"
+    yield Figure(f"push of {edits:,} edits", told, "≤ 101 writes for 10,000; < 60 s of CPU")
+    yield Figure("… its share of the ceiling of 11 requests/s", f"{requests / done.seconds / 11:.0%}", "≥ 95 %")
+
+
+def _edit_there(hubspot: HubSpot, count: int) -> None:
+    ids = hubspot.ask("GET", "contacts")["ids"][-count:]
+    for number, id_ in enumerate(ids):
+        hubspot.ask("POST", "update", id=id_, properties={"lastname": f"Changed {number} {id_}"})
