@@ -28,21 +28,22 @@ def load_records(work: Work) -> None:
     bulk = work.portal.watermark is None
     if "started" not in work.checkpoint:
         _begin(work)
-    place = Progress(**work.checkpoint.get("place", {}))
-    for records, reached in _gathered(read_everything(work.client, work.ask, place)):
-        # What comes next is on its way while this is stored; its place is stored with it.
-        pull.take_page(work, records, partial(_reached, work, reached), bulk=bulk)
+    if not work.checkpoint.get("read"):
+        place = Progress(**work.checkpoint.get("place", {}))
+        for records, portion in _gathered(read_everything(work.client, work.ask, place)):
+            # What comes next is on its way while this is stored; its place is stored with it.
+            pull.take_page(work, records, partial(_reached, work, portion), bulk=bulk)
     with work.step() as tx:
         _end(tx, work, bulk=bulk)
 
 
-def _gathered(portions: Iterator[Portion]) -> Iterator[tuple[list[Record], Progress]]:
-    """Portions joined to what is worth a transaction, and the progress once that is stored."""
+def _gathered(portions: Iterator[Portion]) -> Iterator[tuple[list[Record], Portion]]:
+    """Records of portions joined to what is worth a transaction, and the last of these portions."""
     records: list[Record] = []
     for portion in portions:
         records += portion.records
         if len(records) >= STEP or portion.last:
-            yield records, portion.progress
+            yield records, portion
             records = []
 
 
@@ -63,12 +64,14 @@ def match_aside(work: Work) -> None:
             pull.store_aside(tx, work, aside)
 
 
-def _reached(work: Work, place: Progress, tx: Tx) -> None:
-    work.checkpoint["place"] = asdict(place)
+def _reached(work: Work, portion: Portion, tx: Tx) -> None:
+    work.checkpoint["place"] = asdict(portion.progress)
+    work.checkpoint["read"] = portion.last
 
 
 def _end(tx: Tx, work: Work, *, bulk: bool) -> None:
-    work.checkpoint.pop("place", None)
+    for done in ("place", "read"):
+        work.checkpoint.pop(done, None)
     work.checkpoint["loaded"] = True
     if work.preview:
         return

@@ -256,7 +256,8 @@ def _take_up(tx: Tx, new: Run, now: datetime) -> None:
         return
     place = before[0].checkpoint
     is_recent = before[0].ended_at is not None and now - before[0].ended_at < CURSOR_LIFE
-    if place.get("v") == CHECKPOINT_VERSION and place.get("place") and is_recent:
+    is_cut = bool(place.get("place")) and not place.get("read")
+    if place.get("v") == CHECKPOINT_VERSION and is_cut and is_recent:
         kept = {key: place[key] for key in ("v", "place", "started")}
         runs.save(tx, new.id, checkpoint={**kept, "step": "load"})
 

@@ -64,6 +64,13 @@ def test_the_second_lane_spares_the_list(monkeypatch):
     assert desk.sandbox.counts()["list"] < 15
 
 
+def test_a_reading_that_was_over_gives_nothing_more():
+    desk = connected(contacts=250)
+    ended = list(read_everything(desk.client, PROPERTIES))[-1]
+
+    assert list(read_everything(desk.client, PROPERTIES, ended.progress)) == []
+
+
 def test_what_the_list_can_do_alone_it_does_alone():
     desk = connected(contacts=250)
 
