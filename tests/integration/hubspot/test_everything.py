@@ -68,7 +68,9 @@ def test_a_reading_that_was_over_gives_nothing_more():
     desk = connected(contacts=250)
     ended = list(read_everything(desk.client, PROPERTIES))[-1]
 
-    assert list(read_everything(desk.client, PROPERTIES, ended.progress)) == []
+    again = list(read_everything(desk.client, PROPERTIES, ended.progress))
+
+    assert [(portion.records, portion.last) for portion in again] == [((), True)]
 
 
 def test_what_the_list_can_do_alone_it_does_alone():
