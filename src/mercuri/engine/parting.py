@@ -31,7 +31,9 @@ def check_brake(work: Work) -> None:
         ids = [ContactId(int(item.key)) for item in waiting]
         gone = {contact for contact, held in contacts.held(tx, ids).items() if held.deleted_at is not None}
         known = links.of_contacts(tx, work.portal_id, gone)
-        linked = links.count(tx, work.portal_id)
+        # A page may have put links of deleted contacts to sleep already: they count as linked all the same.
+        asleep = sum(link.state is LinkState.ASLEEP for link in known.values() if _is_there(link))
+        linked = links.count(tx, work.portal_id) + asleep
     to_archive = sum(_is_there(link) for link in known.values())
     if deletions_brake(to_archive, linked, work.settings.delete_brake):
         raise SafetyStop(deletions_sentence(to_archive, linked, work.settings.delete_brake))

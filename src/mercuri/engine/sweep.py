@@ -125,8 +125,9 @@ def _check_brake(work: Work, records: Sequence[RecordId]) -> None:
         return
     with work.look() as tx:
         linked = links.count(tx, work.portal_id)
-    if deletions_brake(len(records), linked, work.settings.delete_brake):
-        raise SafetyStop(deletions_sentence(len(records), linked, work.settings.delete_brake))
+        going = sum(_is_awake(link) for link in links.of_records(tx, work.portal_id, records).values())
+    if deletions_brake(going, linked, work.settings.delete_brake):
+        raise SafetyStop(deletions_sentence(going, linked, work.settings.delete_brake))
 
 
 def _part_batch(tx: Tx, work: Work, records: Sequence[RecordId]) -> None:
