@@ -33,6 +33,8 @@ same sandbox in the same run. The processor is shared between the program, the s
 | what | measured | to reach |
 | --- | --- | --- |
 """
+#: Where the written part of the page ends.
+_END = "<!-- end of the figures -->"
 _LIMITS = "110 requests per 10 seconds, 5 searches per second and 300 ms for every answer"
 
 
@@ -55,7 +57,10 @@ def main() -> None:
         remove_all()
     machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
     head = _HEAD.format(words=" ".join(sys.argv[1:]), machine=machine, limits=_LIMITS).replace("bench `", "bench`")
-    chosen.out.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+    table = head + "\n".join(rows) + f"\n\n{_END}\n"
+    # What people wrote below the table stays.
+    _, _, below = (chosen.out.read_text(encoding="utf-8") if chosen.out.exists() else "").partition(f"{_END}\n")
+    chosen.out.write_text(table + below, encoding="utf-8")
 
 
 if __name__ == "__main__":
