@@ -13,7 +13,11 @@ from mercuri.engine import schedule as times
 from mercuri.engine.app import SYSTEM, App
 from mercuri.errors import Clash
 from mercuri.store import portals
+from mercuri.store import runs as stored_runs
 from mercuri.store.portals import Portal
+
+#: How long a run that came by itself and found nothing is kept.
+QUIET_LIFE = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,12 @@ def check_duplicates(app: App, ws: WorkspaceId) -> None:
     dedupe.nightly_check(app, ws)
 
 
+def forget_quiet_runs(app: App, ws: WorkspaceId) -> None:
+    """Drop old runs that came by themselves and found nothing, so that the list of runs stays worth reading."""
+    with app.db.write(ws) as tx:
+        stored_runs.forget_quiet(tx, app.now() - QUIET_LIFE)
+
+
 def _scheduled(app: App, ws: WorkspaceId) -> Iterator[Portal]:
     with app.db.read(ws) as tx:
         known = portals.all(tx)
@@ -80,4 +90,5 @@ DUTIES: tuple[Duty, ...] = (
     Duty("scheduled runs", timedelta(seconds=5), start_scheduled),
     Duty("duplicates", timedelta(seconds=2), settle_duplicates, always=True),
     Duty("check of duplicates", timedelta(days=1), check_duplicates),
+    Duty("old runs", timedelta(hours=6), forget_quiet_runs, always=True),
 )

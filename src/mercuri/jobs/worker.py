@@ -127,6 +127,8 @@ class Worker:
                 "The run met an error that nobody foresaw, and stopped. What was stored so far is kept. Start it again."
             )
             runs_of.give_up(self.app, key[0], key[1], sentence)
+        # The run's own row tells what became of it; the job engine need not remember it too.
+        DBOS.delete_workflow(handle.workflow_id)
 
     def _start_duties(self) -> None:
         for duty in DUTIES:

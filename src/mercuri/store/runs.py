@@ -221,3 +221,21 @@ def due(tx: Tx, now: datetime) -> list[tuple[WorkspaceId, Run]]:
         .order_by(_r.id)
     )
     return [(WorkspaceId(row[-1]), _run(row[:-1])) for row in tx.execute(query)]
+
+
+def forget_quiet(tx: Tx, before: datetime) -> int:
+    """Forget runs that nobody asked for by hand, that ended well before a moment and left no trace; how many."""
+    f, g, c = schema.failure.c, schema.change.c, schema.contact.c
+    traces = (
+        sa.exists().where(g.workspace_id == _r.workspace_id, g.run_id == _r.id),
+        sa.exists().where(f.workspace_id == _r.workspace_id, f.run_id == _r.id),
+        sa.exists().where(c.workspace_id == _r.workspace_id, c.created_run == _r.id),
+    )
+    quiet = sa.and_(
+        _r.workspace_id == tx.workspace,
+        _r.trigger.in_(("webhook", "schedule")),
+        _r.state == "done",
+        _r.ended_at < to_ms(before),
+        *(~trace for trace in traces),
+    )
+    return tx.execute(sa.delete(schema.run).where(quiet)).rowcount

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from dbos import DBOS
 from tests.support.database import BACKENDS, fresh_url
 from tests.support.sandbox import running_sandbox
 
@@ -55,6 +56,17 @@ def _ended(services: Services, run: RunId) -> Run:
     raise AssertionError(f"the run is still {found.state}: {found.message}")
 
 
+def _job_history(wake: threading.Event) -> list[str]:
+    """What the job engine still remembers, once the worker has looked at the ends of its runs."""
+    for _ in range(200):
+        wake.set()
+        left = [one.workflow_id for one in DBOS.list_workflows()]
+        if not left:
+            break
+        time.sleep(0.05)
+    return left
+
+
 def test_a_worker_executes_a_run_that_is_asked_for(services: tuple[Services, threading.Event, PortalId]) -> None:
     built, wake, portal = services
 
@@ -62,8 +74,11 @@ def test_a_worker_executes_a_run_that_is_asked_for(services: tuple[Services, thr
         asked = runs_of.request(built.app, built.default_workspace, portal, trigger="button", actor=SYSTEM)
         done = _ended(built, asked.id)
 
+        left = _job_history(wake)
+
     assert done.state == "done"
     assert done.counts["created"] == 250
+    assert left == []
 
 
 def test_a_worker_shows_that_it_lives_until_it_stops(services: tuple[Services, threading.Event, PortalId]) -> None:

@@ -9,7 +9,8 @@ from tests.support.people import ACME, NOON, OTHER, PORTAL, a_portal
 
 from mercuri.core.contact import PortalId
 from mercuri.errors import Clash, NotFound
-from mercuri.store import portals, runs
+from mercuri.store import changes, portals, runs
+from mercuri.store.changes import Change
 from mercuri.store.database import ANY, Database, Tx
 
 
@@ -129,3 +130,27 @@ def test_due_are_queued_runs_due_waiting_ones_and_those_of_a_dead_worker(databas
         found = [(workspace, run.portal_id) for workspace, run in runs.due(tx, NOON)]
 
     assert found == [(ACME, "1"), (ACME, "2"), (ACME, "4"), (ACME, "7"), (OTHER, "8")]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "days", "changed", "kept"),
+    [
+        ("webhook", 8, False, False),
+        ("schedule", 8, False, False),
+        ("webhook", 6, False, True),
+        ("webhook", 8, True, True),
+        ("button", 8, False, True),
+    ],
+)
+def test_only_old_runs_that_came_by_themselves_and_found_nothing_are_forgotten(
+    database: Database, trigger: str, days: int, changed: bool, kept: bool
+) -> None:
+    with database.write(ACME) as tx:
+        run = runs.create(tx, PortalId(PORTAL), kind="incremental", trigger=trigger, at=NOON)
+        runs.save(tx, run.id, state="done", ended_at=NOON - timedelta(days=days))
+        if changed:
+            changes.add_many(tx, [Change(None, "phone", "mercuri", "1", "2", "x", "edited", NOON, run=run.id)])
+
+        runs.forget_quiet(tx, NOON - timedelta(days=7))
+
+        assert [one.id for one in runs.recent(tx)] == ([run.id] if kept else [])
