@@ -32,10 +32,10 @@ def connect(
 
 
 @app.callback()
-def portals(ctx: typer.Context) -> None:
+def portals(ctx: typer.Context, as_json: Json = False) -> None:
     """Connected HubSpot accounts; alone, the list."""
     if ctx.invoked_subcommand is None:
-        list_portals(as_json=False)
+        list_portals(as_json=as_json)
 
 
 @app.command("list")

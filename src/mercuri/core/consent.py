@@ -286,7 +286,7 @@ def _proof(registers: Registers) -> tuple[Register, SourceKey | None, Entry] | N
 
 _HOW = {
     "message": "by message",
-    "preference": "in their WhatsApp preferences",
+    "preference": "in their preferences",
     "form": "in a form",
     "carrier": "reported by the carrier",
     "complaint": "by a complaint",

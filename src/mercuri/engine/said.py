@@ -154,6 +154,8 @@ class _Said:
         check_channel(self.channel)
         if self.kind not in KINDS:
             raise UserError(f"There is no kind {self.kind[:40]!r}: use {', '.join(KINDS)}. Nothing was recorded.")
+        if self.kind in OUT_ONLY and self.state is None:
+            self.state = "out"
         self._check_word()
         self._check_time()
         long = [name for name, value in self.proof.items() if len(value) > LONGEST or len(name) > 100]

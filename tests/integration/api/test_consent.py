@@ -35,6 +35,19 @@ def test_a_stop_holds_on_every_contact_and_hubspot_is_told(world: World, api: Ap
     assert world.record(record)["sms_opt_in"] == "false"
 
 
+@pytest.mark.parametrize("kind", ["complaint", "carrier"])
+def test_what_can_only_close_an_address_needs_no_state(api: Api, kind: str) -> None:
+    post(api, text="START")
+
+    assert post(api, kind=kind)["state"] == "unsubscribed"
+
+
+def test_an_opt_out_by_e_mail_preferences_speaks_of_no_other_channel(api: Api) -> None:
+    answer = post(api, channel="email", address="ana@example.com", kind="preference", state="out")
+
+    assert answer["reason"].startswith("Opted out by the person in their preferences on ")
+
+
 def test_the_check_answers_in_the_order_asked(api: Api) -> None:
     post(api, text="START")
     asked = ["nonsense", "(415) 555-2671", "+14155552672", PHONE]

@@ -219,6 +219,7 @@ def test_disconnecting_keeps_the_contacts(terminal: Terminal) -> None:
 
     assert terminal.json("portals", "list")[0]["state"] == "disconnected"
     assert "4242" in terminal.run("portals").stdout
+    assert terminal.json("portals")[0]["portal_id"] == "4242"
     assert terminal.json("contacts", "list")["total"] == 30
     terminal.run("sync", code=1)
 
