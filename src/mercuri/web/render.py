@@ -79,6 +79,7 @@ class Renderer:
             moment=words.moment,
             clock=words.clock,
             field_name=words.field_name,
+            shared=words.shared,
         )
 
     def html(self, request: Request, template: str, context: Mapping[str, object]) -> str:

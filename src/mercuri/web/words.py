@@ -95,3 +95,12 @@ def field_name(name: str) -> str:
     fixed = {"email": "E-mail", "*": "Contact"}
     plain = name.removeprefix("custom.").replace("_", " ")
     return fixed.get(name) or plain[:1].upper() + plain[1:]
+
+
+def shared(value: str) -> str:
+    """A value that contacts share, as people write it.
+
+    >>> shared("+19713049235;ext=204"), shared("info@example.org")
+    ('+19713049235 ext. 204', 'info@example.org')
+    """
+    return value.replace(";ext=", " ext. ")
