@@ -32,7 +32,7 @@ NEEDED = {
         ),
     ),
     # HubSpot stores something else than what was sent.
-    "base per side": History(Setup(), (Step("new_here", values=(*_ANN[:1], ("last_name", "Lee!"))),)),
+    "base per side": History(Setup(lossy=True), (Step("new_here", values=(*_ANN[:1], ("last_name", "Lee!"))),)),
     # The answer to a create is lost, and the person has no address to be found by.
     "unique property": History(Setup(), (Step("new_here", values=_ANN[:2]), _during_the_write("lost_after"))),
     # Someone edits in HubSpot between our reading and our writing.
@@ -81,6 +81,13 @@ def test_a_history_that_needs_a_rule_fails_without_it(rule: str) -> None:
 
     with without(rule), pytest.raises(Violation):
         play(NEEDED[rule])
+
+
+def test_a_value_that_someone_set_in_the_same_moment_is_not_logged_as_the_runs() -> None:
+    meanwhile = Moment("take", 0, "act", act=Step("edit_here", field="first_name", value="Dana"))
+    there = Step("edit_there", field="first_name", value="Dana")
+
+    play(History(Setup(), (Step("new_there", values=_ANN), Step("sync"), there, Step("sync", at=(meanwhile,)))))
 
 
 def test_a_seed_always_draws_the_same_history() -> None:

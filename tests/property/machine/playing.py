@@ -114,7 +114,8 @@ class _Life:
             deletions=setup.deletions,
             match_by=setup.match_by,
         )
-        self._rewrite_lossily()
+        if setup.lossy:
+            self._rewrite_lossily()
         sandbox.portal.listeners.append(self._hear)
         for number in range(CROWD if setup.crowd else 0):
             sandbox.create({"firstname": f"C{number}", "email": f"crowd{number}@example.com"})
@@ -125,7 +126,7 @@ class _Life:
 
         def lossily(*values: Any) -> dict[str, str]:
             checked = check(*values)
-            return {name: stored("last_name", text) if name == "lastname" else text for name, text in checked.items()}
+            return {n: stored("last_name", text, True) if n == "lastname" else text for n, text in checked.items()}
 
         portal.check_values = lossily
 
@@ -427,7 +428,7 @@ class _Life:
 
         def of(run_id: RunId) -> set[tuple[object, ...]]:
             return {
-                (row.contact_id, row.field, row.side, norm(row.field, stored(row.field, row.after)))
+                (row.contact_id, row.field, row.side, norm(row.field, stored(row.field, row.after, self.setup.lossy)))
                 for row in log
                 if row.run_id == run_id and row.field != "*" and row.contact_id in sure
             }

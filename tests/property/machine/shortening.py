@@ -19,7 +19,7 @@ def shorten(history: History, fails: Callable[[History], bool]) -> History:
 
 def _smaller(history: History) -> Iterator[History]:
     steps = history.steps
-    for size in (4, 2, 1):
+    for size in (8, 4, 2, 1):
         for start in range(len(steps) - 1, -1, -size):
             yield replace(history, steps=(*steps[: max(0, start - size + 1)], *steps[start + 1 :]))
     for place, step in enumerate(steps):
@@ -32,7 +32,7 @@ def _smaller(history: History) -> Iterator[History]:
             fewer = replace(step, values=tuple(one for one in step.values if one != pair))
             yield replace(history, steps=(*steps[:place], fewer, *steps[place + 1 :]))
     plain = Setup()
-    for name in ("policy", "blanks", "deletions", "match_by", "directions", "lag_s", "own_id", "crowd"):
+    for name in ("policy", "blanks", "deletions", "match_by", "directions", "lag_s", "own_id", "crowd", "lossy"):
         if getattr(history.setup, name) != getattr(plain, name):
             yield replace(history, setup=replace(history.setup, **{name: getattr(plain, name)}))
     for switch in history.setup.switches:
