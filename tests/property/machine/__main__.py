@@ -30,7 +30,7 @@ def _many(first: int, count: int, until: int) -> int:
         if problem:
             broken.append(seed)
             print(f"seed {seed}: {problem}", flush=True)
-        if number % 1000 == 0 or number == count:
+        if number % 100 == 0 or number == count:
             each = (time.process_time() - began) / number
             print(f"{number} histories, {len(broken)} broken, {1000 * each:.0f} ms of CPU each", flush=True)
         if len(broken) >= until:
