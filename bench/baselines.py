@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import httpx
-from hubspot import HubSpot as OfficialClient  # type: ignore[import-untyped]
+from hubspot import HubSpot as OfficialClient  # type: ignore  # it has no types
 
 from mercuri.sandbox.api import STATIC_TOKEN
 

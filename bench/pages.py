@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from bench.harness import BACKENDS, OWNER, Figure, ms, share, timed
 from bench.store import Filled, filled, person
 from mercuri.core import normalise
 from mercuri.engine import dedupe, edit
-from mercuri.store import contacts, pages
+from mercuri.store import pages
 from mercuri.store.pages import Query
 
 _ROUNDS = 40
@@ -74,12 +75,12 @@ def _edits(here: Filled, count: int) -> Iterator[float]:
     for number in range(count):
         id_ = here.ids[number * 13 % len(here.ids)]
         email = person(number * 29 % len(here.ids))["email"] if number % 2 else f"new{number}@example.com"
-        yield timed(lambda id_=id_, email=email: edit.update_contact(here.app, here.ws, id_, {"email": email}, OWNER))
+        yield timed(partial(edit.update_contact, here.app, here.ws, id_, {"email": email}, OWNER))
 
 
 def _keys_again(here: Filled, count: int) -> None:
     with here.app.db.write(here.ws) as tx:
-        dedupe.contacts_changed(tx, contacts.held(tx, here.ids[:count]).keys(), here.app.now(), bulk=True)
+        dedupe.contacts_changed(tx, here.ids[:count], here.app.now(), bulk=True)
 
 
 def _phones(count: int) -> Figure:

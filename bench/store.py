@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.support.database import fresh_url
 
 from mercuri.config import Settings
-from mercuri.core.contact import WorkspaceId
+from mercuri.core.contact import ContactId, WorkspaceId
 from mercuri.core.normalise import addresses_of
 from mercuri.engine import dedupe
 from mercuri.engine.app import App
@@ -31,7 +31,7 @@ class Filled:
 
     app: App
     ws: WorkspaceId
-    ids: list[int]
+    ids: list[ContactId]
 
 
 @contextlib.contextmanager
@@ -62,8 +62,8 @@ def person(number: int) -> dict[str, str]:
     return {**names, "phone": f"+1 415 {2_000_000 + number:07d}", "email": email}
 
 
-def _fill(app: App, ws: WorkspaceId, count: int) -> list[int]:
-    ids: list[int] = []
+def _fill(app: App, ws: WorkspaceId, count: int) -> list[ContactId]:
+    ids: list[ContactId] = []
     for start in range(0, count, _PAGE):
         people = [person(number) for number in range(start, min(count, start + _PAGE))]
         new = [NewContact(fields, {}, addresses_of(fields, "US"), app.now()) for fields in people]

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.crash
 
 
 def test_processes_killed_again_and_again_lose_nothing_and_double_nothing(tmp_path: Path, database_url: str) -> None:
-    with running_sandbox(contacts=350) as hubspot:
+    with running_sandbox(contacts=120) as hubspot:
         terminal = a_terminal(tmp_path / "home", hubspot, MERCURI_DATABASE_URL=database_url)
 
         story = survive(terminal, hubspot, kills=5, seed=7)
