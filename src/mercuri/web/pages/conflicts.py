@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -13,11 +12,11 @@ from mercuri.engine import edit
 from mercuri.engine.app import Actor, App
 from mercuri.engine.resolve import resolve_conflict
 from mercuri.errors import Clash, UserError
-from mercuri.store import conflicts, contacts
+from mercuri.store import conflicts
 from mercuri.store.conflicts import Conflict
-from mercuri.store.database import Tx
 from mercuri.web import render, words
 from mercuri.web.auth import Form, Manager, Viewer, actor_of, sent
+from mercuri.web.pages.naming import contact_names
 from mercuri.web.services import app_of, may_edit
 
 router = APIRouter()
@@ -45,7 +44,7 @@ def index(
             found = conflicts.recent(tx, state=wanted, before=before, limit=PAGE + 1)
         else:
             found = [one for one in conflicts.of_contact(tx, ContactId(contact)) if one.state == wanted]
-        names = _names(tx, found)
+        names = contact_names(tx, {one.contact_id for one in found})
         waiting = conflicts.count_open(tx)
     more = f"/conflicts?state={wanted}&before={found[PAGE - 1].id}" if len(found) > PAGE else None
     template = "parts/conflict_rows.html" if render.is_htmx(request) and before else "conflicts.html"
@@ -63,14 +62,6 @@ def index(
         ],
         may_edit=may_edit(request),
     )
-
-
-def _names(tx: Tx, found: Sequence[Conflict]) -> dict[ContactId, str]:
-    held = contacts.held(tx, {conflict.contact_id for conflict in found})
-    return {
-        id_: " ".join(filter(None, (one.fields["first_name"], one.fields["last_name"]))) or one.fields["email"]
-        for id_, one in held.items()
-    }
 
 
 @router.post("/conflicts/{conflict_id}")

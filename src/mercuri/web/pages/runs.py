@@ -14,12 +14,12 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
-from mercuri.core.contact import ContactId, PortalId, RunId
+from mercuri.core.contact import PortalId, RunId
 from mercuri.engine import edit
 from mercuri.engine import run as engine_run
 from mercuri.engine.csv_files import csv_lines
 from mercuri.errors import NotFound
-from mercuri.store import changes, contacts, failures, portals, runs
+from mercuri.store import changes, failures, portals, runs
 from mercuri.store.changes import Change
 from mercuri.store.database import Tx
 from mercuri.store.failures import Failure
@@ -27,6 +27,7 @@ from mercuri.store.runs import Run
 from mercuri.web import render
 from mercuri.web.auth import Form, Manager, Viewer, actor_of, sent
 from mercuri.web.pages import sync
+from mercuri.web.pages.naming import contact_names
 from mercuri.web.services import app_of, may_edit
 
 router = APIRouter()
@@ -118,7 +119,7 @@ def show(
     with app_of(request).db.read(viewer.workspace) as tx:
         run = runs.get(tx, RunId(run_id))
         rows, more = _some_changes(tx, run.id, q, after)
-        names = contacts_named(tx, rows)
+        names = contact_names(tx, {row.contact_id for row in rows if row.contact_id is not None})
         causes = _causes(failures.of_run(tx, run.id, limit=1000))
         total = changes.count(tx, run.id)
     more_href = f"/runs/{run.id}?{urlencode({'q': q, 'after': more})}" if more else None
@@ -162,15 +163,6 @@ def _all_changes(tx: Tx, run: RunId, after: int = 0) -> Iterator[Change]:
     while page := changes.of_run(tx, run, after=after, limit=500):
         yield from page
         after = page[-1].id
-
-
-def contacts_named(tx: Tx, rows: Sequence[Change]) -> dict[ContactId, str]:
-    """The names of the contacts that changes speak of, for links to them."""
-    ids = {row.contact_id for row in rows if row.contact_id is not None}
-    return {
-        id_: " ".join(filter(None, (held.fields["first_name"], held.fields["last_name"]))) or held.fields["email"]
-        for id_, held in contacts.held(tx, ids).items()
-    }
 
 
 def _causes(found: Sequence[Failure]) -> list[Cause]:
