@@ -94,7 +94,7 @@ def _settle(tx: Tx, ledger: Ledger, sent: Sent, link: Link, held: Held | None) -
         return False
     link = ledger.links.get(link.record_id, link)
     shadow = {**link.shadow, **{name: echo.stored for name, echo in stood.items()}}
-    link = replace(link, shadow=shadow, written_at=ledger.at)
+    link = replace(link, shadow=shadow, written_at=ledger.at, remote_at=sent.record.updated_at or link.remote_at)
     for item in ledger.work.mapping:
         if item.property in stood and held is not None:
             link = _move(tx, ledger, sent, link, held, item, stood[item.property])

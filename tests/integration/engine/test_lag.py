@@ -1,0 +1,36 @@
+"""The search index is behind the records: what it still shows must not undo what was written since."""
+
+from __future__ import annotations
+
+from tests.support.world import World
+
+
+def test_an_index_that_is_behind_does_not_undo_our_own_write(world: World) -> None:
+    record = world.sandbox.create({"email": "ana@example.com", "lastname": "Old"})
+    world.sync()
+    contact = world.of_record(record).id
+    world.sandbox.set_limits(lag_ms=100_000_000)
+    world.sandbox.update(record, {"firstname": "Ana"})
+
+    world.edit(contact, last_name="New")
+    world.sync()
+    world.edit(contact, last_name="Newer")
+    for _ in range(3):
+        world.sync()
+
+    assert world.contact(contact).fields["last_name"] == "Newer"
+    assert world.record(record)["lastname"] == "Newer"
+    assert world.sync().counts["conflicts"] == 0
+
+
+def test_what_the_index_shows_late_is_taken_all_the_same(world: World) -> None:
+    record = world.sandbox.create({"email": "ana@example.com", "lastname": "Old"})
+    world.sync()
+    contact = world.of_record(record).id
+    world.edit(contact, last_name="New")
+    world.sync()
+
+    world.sandbox.update(record, {"lastname": "Theirs"})
+    world.sync()
+
+    assert world.contact(contact).fields["last_name"] == "Theirs"
