@@ -12,7 +12,7 @@ from mercuri.core.contact import PortalId, RunId, WorkspaceId
 from mercuri.core.mapping import active_mapping, properties_to_ask, rules_for
 from mercuri.core.properties import Property
 from mercuri.core.retry import FailureClass, next_try
-from mercuri.core.settings import PortalSettings
+from mercuri.core.settings import Blanks, PortalSettings
 from mercuri.engine import comparing, increment, load, optouts, parting, proof, push, settle, sweep
 from mercuri.engine import preview as plans
 from mercuri.engine import undo as undoing
@@ -274,8 +274,10 @@ def _open(
             return runs.is_cancelled(tx, found.id)
 
     client = client_for(app, ws, portal, _LANES.get(found.trigger, Lane.INCREMENT), calls, cancelled)
-    known = _schema(app, ws, portal, client)
     settings = _settings(portal, found)
+    # A property that is gone looks as if every record had been emptied: where that would erase something, ask anew.
+    life = SCHEMA_LIFE if found.kind != "full" and settings.blanks is Blanks.KEEP else timedelta(0)
+    known = _schema(app, ws, portal, client, life)
     mapping = active_mapping(settings.mapping, known)
     return Work(
         app=app,
@@ -309,11 +311,11 @@ def _settings(portal: Portal, found: Run) -> PortalSettings:
     return portal.settings
 
 
-def _schema(app: App, ws: WorkspaceId, portal: Portal, client: Client) -> tuple[Property, ...]:
+def _schema(app: App, ws: WorkspaceId, portal: Portal, client: Client, life: timedelta) -> tuple[Property, ...]:
     with app.db.read(ws) as tx:
         known = portals.schema(tx, portal.id)
     asked = portal.reading.get("schema_at")
-    if known and asked and app.now() - datetime.fromisoformat(asked) < SCHEMA_LIFE:
+    if known and asked and app.now() - datetime.fromisoformat(asked) < life:
         return known
     known = refresh_schema(app, ws, portal, client)
     with app.db.write(ws) as tx:

@@ -167,7 +167,7 @@ class Forgetful(httpx.BaseTransport):
         answer = self._transport.handle_request(request)
         if request.method == "GET" and request.url.path.endswith("/contacts"):
             body = answer.json()
-            body["results"] = [item for item in body["results"] if item["id"] != self._record]
+            body["results"] = [item for item in body["results"] if item.get("id") != self._record]
             return httpx.Response(answer.status_code, json=body)
         return answer
 

@@ -63,3 +63,26 @@ def test_a_mapped_property_that_hubspot_does_not_have_costs_no_full_run(world: W
     world.settings(mapping=[*STANDARD, {"property": "nowhere", "field": "custom.nowhere"}])
 
     assert world.sync().kind == "incremental"
+
+
+def test_a_property_that_vanishes_erases_nothing_here(world: World) -> None:
+    world.sandbox.add_property(
+        {
+            "name": "points",
+            "label": "Points",
+            "type": "number",
+            "fieldType": "number",
+            "groupName": "contactinformation",
+        }
+    )
+    world.connect(mapping=[*STANDARD, {"property": "points", "field": "custom.points"}], two_way=True, blanks="erase")
+    record = world.sandbox.create({"email": "ana@example.com", "points": "4"})
+    world.sync()
+
+    world.sandbox.archive_property("points")
+    world.sandbox.update(record, {"firstname": "Ana"})
+    world.sync()
+    world.sync(full=True)
+
+    assert world.of_record(record).fields["custom.points"] == "4"
+    assert world.of_record(record).fields["first_name"] == "Ana"
