@@ -10,6 +10,7 @@ from functools import partial
 from mercuri.core.contact import Record
 from mercuri.engine import dedupe, pull
 from mercuri.engine.work import Work
+from mercuri.errors import HubSpotError
 from mercuri.hubspot.everything import Portion, Progress, read_everything
 from mercuri.store import links, portals, runs, search
 from mercuri.store.database import Tx
@@ -40,11 +41,18 @@ def load_records(work: Work) -> None:
 def _gathered(portions: Iterator[Portion]) -> Iterator[tuple[list[Record], Portion]]:
     """Records of portions joined to what is worth a transaction, and the last of these portions."""
     records: list[Record] = []
-    for portion in portions:
-        records += portion.records
-        if len(records) >= STEP or portion.last:
+    portion: Portion | None = None
+    try:
+        for portion in portions:
+            records += portion.records
+            if len(records) >= STEP or portion.last:
+                yield records, portion
+                records = []
+    except HubSpotError:
+        # What came before the trouble is stored: the next run goes on after it.
+        if records and portion is not None:
             yield records, portion
-            records = []
+        raise
 
 
 def _begin(work: Work) -> None:
