@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,11 @@ class Services:
         self.app.db.close()
 
 
+#: Objects made until Python looks for cycles. A load makes many that hold none: by default the search takes a tenth of
+#: its time.
+_YOUNG = 20_000
+
+
 def build(settings: Settings, wake: Callable[[], None] = lambda: None) -> Services:
     """Make the data dir, the key and the database where they are missing, and put the parts together.
 
@@ -39,6 +45,7 @@ def build(settings: Settings, wake: Callable[[], None] = lambda: None) -> Servic
         settings.data_path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"The data dir {settings.data_path} cannot be made: {error.strerror}.") from error
+    gc.set_threshold(_YOUNG, 10, 10)
     keys = vault.load_or_make_key(settings)
     database = Database.open(settings.url)
     try:

@@ -77,10 +77,10 @@ def keys_of(addresses: Iterable[Address], fields: Mapping[str, str]) -> frozense
                 if address.kind == "email"
                 else _phone_keys(address.normal, address.extension)
             )
-    name = fold_name(f"{fields.get('first_name', '')} {fields.get('last_name', '')}")
-    company = fold_name(fields.get("custom.company", ""))
-    if " " in name and company:
-        keys.add(MatchKey(KeyKind.NAME_COMPANY, f"{name}|{company}"))
+    if company := fold_name(fields.get("custom.company", "")):
+        name = fold_name(f"{fields.get('first_name', '')} {fields.get('last_name', '')}")
+        if " " in name:
+            keys.add(MatchKey(KeyKind.NAME_COMPANY, f"{name}|{company}"))
     return frozenset(keys)
 
 

@@ -10,13 +10,12 @@ from types import MappingProxyType
 from mercuri.core.contact import ContactId, LinkState, Origin, Record, RecordId
 from mercuri.core.diff import Base
 from mercuri.core.mapping import fields_of
-from mercuri.core.normalise import normalise_phones
-from mercuri.engine import closer, follow, matching, remote_merges
+from mercuri.engine import closer, consent, dedupe, follow, matching, remote_merges
 from mercuri.engine.closer import Closer
 from mercuri.engine.consent import Observed
 from mercuri.engine.fields import addresses
 from mercuri.engine.matching import Newcomer
-from mercuri.engine.reconcile import Ledger, first_bases, first_fields, reconcile, tell
+from mercuri.engine.reconcile import Ledger, first_bases, first_fields, reconcile
 from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.store import contacts, links, outbox
@@ -187,8 +186,6 @@ class _Page:
             record: {item.field: values[item.property] for item in work.mapping if item.property in values}
             for record, values in properties.items()
         }
-        # Numbers of one country after the other: libphonenumber is ten times slower on a mixture.
-        normalise_phones([(values["phone"], work.region) for values in fields.values() if values.get("phone")])
         return [
             Newcomer(
                 record, properties[record], values, addresses(values, work.mapping, work.region, properties[record])
@@ -261,7 +258,8 @@ class _Page:
         ]
         work.count("created", len(rows))
         if self.bulk:
-            tell(self.tx, ids, self.at, bulk=True)
+            dedupe.contacts_loaded(self.tx, dict(zip(ids, new, strict=True)))
+            consent.contacts_changed(self.tx, ids, self.at)
             outbox.note_contacts(self.tx, ids, self.at, but=work.portal_id)
         else:
             self.ledger.changed.update(ids)

@@ -52,7 +52,7 @@ class Ledger:
     agreed: dict[RecordId, set[str]] = field(default_factory=dict)
     observed: list[consent.Observed] = field(default_factory=list)
 
-    def flush(self, tx: Tx, *, bulk: bool = False) -> None:
+    def flush(self, tx: Tx) -> None:
         """Write everything that was collected, and tell those who follow contacts."""
         portal, work = self.work.portal_id, self.work
         links.save_many(tx, portal, list(self.links.values()))
@@ -61,7 +61,7 @@ class Ledger:
         outbox.note_many(tx, portal, "contact", {str(contact): {} for contact in sorted(self.to_send)}, self.at)
         if self.changed:
             outbox.note_contacts(tx, sorted(self.changed), self.at, but=portal)
-            tell(tx, self.changed, self.at, bulk=bulk)
+            tell(tx, self.changed, self.at)
         if self.observed and work.settings.consent_mapping and not work.preview:
             consent.hear_records(tx, work.portal, self.observed, work.run.id, self.at)
 
@@ -72,10 +72,10 @@ class Ledger:
         return conflicts.add_many(tx, self.conflicts)
 
 
-def tell(tx: Tx, ids: Collection[ContactId], at: datetime, *, bulk: bool = False) -> None:
+def tell(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
     """Tell duplicates and consent that contacts were made or changed."""
     if ids:
-        dedupe.contacts_changed(tx, ids, at, bulk=bulk)
+        dedupe.contacts_changed(tx, ids, at)
         consent.contacts_changed(tx, ids, at)
 
 

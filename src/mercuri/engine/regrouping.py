@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from mercuri.core.contact import ContactId, WorkspaceId
+from mercuri.core.match import keys_of
 from mercuri.engine.app import App
 from mercuri.store import groups, match_keys, users
+from mercuri.store.contacts import NewContact
 from mercuri.store.database import Tx
 
 
-def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime, *, bulk: bool = False) -> None:
-    """Note that addresses, names or the very existence of these contacts changed. `bulk` leaves groups to `rebuild`."""
-    if not ids:
-        return
-    moved = match_keys.replace(tx, match_keys.due(tx, ids), fresh=bulk)
-    if not bulk:
-        groups.keys_changed(tx, moved, at)
+def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
+    """Note that addresses, names or the very existence of these contacts changed."""
+    if ids:
+        groups.keys_changed(tx, match_keys.replace(tx, match_keys.due(tx, ids)), at)
+
+
+def contacts_loaded(tx: Tx, made: Mapping[ContactId, NewContact]) -> None:
+    """Note contacts that a bulk load made just now; it calls `rebuild` at its end."""
+    match_keys.add(tx, {id_: keys_of(new.addresses, new.fields) for id_, new in made.items()})
 
 
 def rebuild(tx: Tx, at: datetime) -> None:

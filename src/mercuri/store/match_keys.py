@@ -102,22 +102,28 @@ def of(tx: Tx, ids: Collection[int]) -> dict[int, frozenset[MatchKey]]:
     return {id_: frozenset(keys) for id_, keys in found.items()}
 
 
-def replace(tx: Tx, new: Mapping[int, frozenset[MatchKey]], *, fresh: bool = False) -> dict[int, frozenset[MatchKey]]:
-    """Give contacts these keys; the answer is what each lost or gained, for those that did. `fresh`: of a bulk load."""
+def add(tx: Tx, made: Mapping[int, Iterable[MatchKey]]) -> None:
+    """Give contacts that were made just now, and have no keys yet, their keys."""
+    tx.insert_many(
+        schema.match_key,
+        _COLUMNS,
+        ((tx.workspace, key.kind.value, key.value, id_) for id_, keys in made.items() for key in keys),
+    )
+
+
+def replace(tx: Tx, new: Mapping[int, frozenset[MatchKey]]) -> dict[int, frozenset[MatchKey]]:
+    """Give contacts these keys; the answer is what each lost or gained, for those that did."""
     old = of(tx, new)
     nothing: frozenset[MatchKey] = frozenset()
     moved = {id_: diff for id_, keys in new.items() if (diff := keys ^ old.get(id_, nothing))}
     gone = [(tx.workspace, key.kind.value, key.value, id_) for id_ in moved for key in old.get(id_, nothing) - new[id_]]
     came = [(tx.workspace, key.kind.value, key.value, id_) for id_ in moved for key in new[id_] - old.get(id_, nothing)]
     write(tx, "DELETE FROM match_key WHERE workspace_id = ? AND kind = ? AND value = ? AND contact_id = ?", gone)
-    if fresh:
-        tx.insert_many(schema.match_key, _COLUMNS, came)
-    else:
-        write(
-            tx,
-            "INSERT INTO match_key (workspace_id, kind, value, contact_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            came,
-        )
+    write(
+        tx,
+        "INSERT INTO match_key (workspace_id, kind, value, contact_id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        came,
+    )
     return moved
 
 

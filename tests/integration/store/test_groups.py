@@ -158,7 +158,7 @@ def test_a_bulk_load_writes_keys_and_one_rebuild_makes_the_groups(team: Team) ->
     ]
     with team.app.db.write(team.ws) as tx:
         ids = contacts.insert_many(tx, new, bulk=True)
-        dedupe.contacts_changed(tx, ids, START, bulk=True)
+        dedupe.contacts_loaded(tx, dict(zip(ids, new, strict=True)))
         assert duplicates.totals(tx).groups == 0
         dedupe.rebuild(tx, START)
 
