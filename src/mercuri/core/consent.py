@@ -253,8 +253,13 @@ def from_json(text: str) -> Registers:
     return Registers(crm=crm, **single)
 
 
-#: Made once: `json.dumps` with options makes an encoder each time, and a load writes two of these for every address.
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+def _dumps(texts: Iterable[str]) -> str:
+    # By hand, since an encoder costs more than such a short list, and a load writes one for every address.
+    return f"[{','.join(map(_text, texts))}]"
+
+
+#: A text as JSON.
+_text = json.encoder.encode_basestring
 
 
 def _latest(one: Entry | None, other: Entry | None) -> Entry | None:

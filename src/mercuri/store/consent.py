@@ -57,6 +57,8 @@ class Held:
     told: Mapping[SourceKey, Told] = field(default_factory=dict)
 
 
+#: A text as JSON: a load writes short lists and documents of them for every address, for which an encoder costs more.
+_text = json.encoder.encode_basestring
 _LIKE = re.compile(r"[%_\\]")
 
 #: An address on a channel.
@@ -363,9 +365,9 @@ def _event_out(tx: Tx, event: ConsentEvent) -> dict[str, object]:
         "register": event.register.value,
         "state": event.state.value,
         "kind": event.kind,
-        "source": dumps(event.source_key) if event.source_key else event.source,
+        "source": f"[{','.join(map(_text, event.source_key))}]" if event.source_key else event.source,
         "actor": event.actor,
-        "proof": dumps(dict(event.proof)),
+        "proof": f"{{{','.join([f'{_text(n)}:{_text(v)}' for n, v in event.proof.items()])}}}",
         "occurred": to_ms(event.occurred_at),
         "observed": to_ms(event.observed_at),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -106,9 +107,15 @@ def _portal(row: Any) -> Portal:
         values[name] = maybe_moment(values[name])
     for name in _DOCUMENTS:
         values[name] = loads(values[name])
-    settings = from_document(loads(values.pop("settings")))
+    settings = _settings(values.pop("settings"))
     scopes = tuple(loads(values.pop("scopes")))
     return Portal(id=values.pop("portal_id"), settings=settings, scopes=scopes, **values)
+
+
+@lru_cache(maxsize=64)
+def _settings(stored: str) -> PortalSettings:
+    # Remembered, since every page of a load asks for them.
+    return from_document(loads(stored))
 
 
 def get(tx: Tx, portal: PortalId) -> Portal:
