@@ -273,7 +273,7 @@ def _open(
         with app.db.read(ws) as tx:
             return runs.is_cancelled(tx, found.id)
 
-    client = client_for(app, ws, portal, _LANES.get(found.trigger, Lane.INCREMENT), calls, cancelled)
+    client = client_for(app, ws, portal, _lane(found), calls, cancelled)
     settings = _settings(portal, found)
     # A property that is gone looks as if every record had been emptied: where that would erase something, ask anew.
     life = SCHEMA_LIFE if found.kind != "full" and settings.blanks is Blanks.KEEP else timedelta(0)
@@ -297,6 +297,13 @@ def _open(
         counts=Counter(found.counts),
         checkpoint=_checkpoint(found),
     )
+
+
+def _lane(found: Run) -> Lane:
+    """How urgent the requests are: a full run that nobody waits for leaves room for all others."""
+    if found.kind == "full" and found.trigger == "schedule":
+        return Lane.SWEEP
+    return _LANES.get(found.trigger, Lane.INCREMENT)
 
 
 def _checkpoint(found: Run) -> dict[str, Any]:
@@ -353,10 +360,11 @@ _INCREMENTAL: _Steps = (
     ("hints", "observe", sweep.look_at_hints),
     ("increment", "observe", increment.read_changes),
     ("aside", "match", load.match_aside),
+    ("bin", "check", sweep.look_in_bin),
     *_WRITE,
 )
 #: A run that hints asked for looks at what they point at; what changed without a hint is the next increment's.
-_HINTED: _Steps = tuple(step for step in _INCREMENTAL if step[0] != "increment")
+_HINTED: _Steps = tuple(step for step in _INCREMENTAL if step[0] not in ("increment", "bin"))
 _UNDO: _Steps = (
     ("undo", "write", undoing.undo_changes),
     ("remove", "write", undoing.remove_created),

@@ -17,8 +17,8 @@ from mercuri.engine import erasure, follow, pull, remote_merges
 from mercuri.engine.app import SYSTEM
 from mercuri.engine.reconcile import tell
 from mercuri.engine.work import Work
-from mercuri.errors import NotFound, SafetyStop
-from mercuri.hubspot.client import BATCH
+from mercuri.errors import BadRequest, NotFound, SafetyStop
+from mercuri.hubspot.client import BATCH, Page
 from mercuri.store import changes, conflicts, contacts, links, outbox, portals
 from mercuri.store.changes import WHOLE, Change
 from mercuri.store.conflicts import Conflict
@@ -83,6 +83,34 @@ def look_at_hints(work: Work) -> None:
         _part(work, gone)
         with work.step() as tx:
             outbox.done(tx, hints)
+
+
+def look_in_bin(work: Work) -> None:
+    """Look for deletions that no webhook told of: one page of HubSpot's recycle bin in each run, round and round.
+
+    Nothing says in which order the bin is listed, so its newest records cannot be asked for. Those in it that are
+    linked are looked at by id before anything follows: they may have been restored meanwhile.
+    """
+    if work.preview or work.portal.watermark is None:
+        return
+    page = _page_of_bin(work)
+    with work.look() as tx:
+        known = links.of_records(tx, work.portal_id, [record.id for record in page.records])
+    look_at(work, [link.record_id for link in known.values() if _is_awake(link)])
+    with work.step() as tx:
+        if page.after != work.portal.reading.get("bin"):
+            work.note_reading(tx, bin=page.after)
+
+
+def _page_of_bin(work: Work) -> Page:
+    """The page after the last run's; the first one at the end, and where HubSpot no longer knows the place."""
+    after = work.portal.reading.get("bin")
+    try:
+        return work.client.list_contacts(["hs_object_id"], after, archived=True)
+    except BadRequest:
+        if after is None:
+            raise
+        return work.client.list_contacts(["hs_object_id"], archived=True)
 
 
 def _look(work: Work, asked: Sequence[RecordId], gone: _Gone) -> None:

@@ -16,6 +16,8 @@ from mercuri.store import portals
 from mercuri.store import runs as stored_runs
 from mercuri.store.portals import Portal
 
+#: How often a portal with a schedule is read completely: records erased in HubSpot vanish from its lists unannounced.
+SWEEP_EVERY = timedelta(days=1)
 #: How long a run that came by itself and found nothing is kept.
 QUIET_LIFE = timedelta(days=7)
 
@@ -47,6 +49,22 @@ def start_scheduled(app: App, ws: WorkspaceId) -> None:
         if portal.next_at is None or portal.next_at <= now:
             with app.db.write(ws) as tx:
                 portals.save(tx, portal.portal_id, next_at=following)
+
+
+def start_sweeps(app: App, ws: WorkspaceId) -> None:
+    """Ask for a full run of every scheduled portal a day after its last: it finds what no other reading can."""
+    for portal in _scheduled(app, ws):
+        now = app.now()
+        with app.db.read(ws) as tx:
+            last = stored_runs.newest(tx, portal.portal_id, "full")
+        is_swept = portal.swept_at is not None and now - portal.swept_at < SWEEP_EVERY
+        is_tried = last is not None and now - last.created_at < SWEEP_EVERY
+        if portal.watermark is None or is_swept or is_tried:
+            continue
+        try:
+            runs.request(app, ws, portal.portal_id, full=True, trigger="schedule", actor=SYSTEM)
+        except Clash:
+            continue  # a run is under way: the sweep follows it
 
 
 def push_opt_outs(app: App, ws: WorkspaceId) -> None:
@@ -88,6 +106,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("opt-outs", timedelta(0), push_opt_outs, always=True),
     Duty("hints", timedelta(seconds=1), hints.look),
     Duty("scheduled runs", timedelta(seconds=5), start_scheduled),
+    Duty("sweeps", timedelta(minutes=1), start_sweeps),
     Duty("duplicates", timedelta(seconds=2), settle_duplicates, always=True),
     Duty("check of duplicates", timedelta(days=1), check_duplicates),
     Duty("old runs", timedelta(hours=6), forget_quiet_runs, always=True),

@@ -163,6 +163,14 @@ def live(tx: Tx, portal: PortalId) -> Run | None:
     return None if row is None else _run(row)
 
 
+def newest(tx: Tx, portal: PortalId, kind: str) -> Run | None:
+    """The portal's newest run of a kind that was no preview."""
+    query = sa.select(*_COLUMNS).where(_r.workspace_id == tx.workspace, _r.portal_id == portal)
+    query = query.where(_r.kind == kind, _r.preview.is_(False)).order_by(_r.id.desc()).limit(1)
+    row = tx.execute(query).first()
+    return None if row is None else _run(row)
+
+
 def recent(
     tx: Tx, portal: PortalId | None = None, state: str | None = None, before: RunId | None = None, limit: int = 50
 ) -> list[Run]:

@@ -36,6 +36,44 @@ def test_a_record_deleted_in_hubspot_leaves_the_contact_and_its_link_sleeps(both
     assert adds_up(done)
 
 
+def test_a_record_deleted_in_hubspot_is_noticed_by_an_increment_without_a_webhook(both: World) -> None:
+    record, ana = a_pair(both)
+    a_pair(both, "Bo")
+    both.settings(deletions="archive")
+    both.sandbox.archive(record)
+
+    both.sync()
+
+    assert state(both, record) is LinkState.ASLEEP
+    assert ana not in both.contacts()
+
+
+def test_a_recycle_bin_of_many_pages_is_read_page_by_page(world: World) -> None:
+    world.sandbox.add_contacts(230)
+    world.sync()
+    records = world.sandbox.contact_ids()
+    for record in records:
+        world.sandbox.archive(record)
+
+    slept = []
+    for _ in range(3):
+        world.sync()
+        slept.append(sum(state(world, record) is LinkState.ASLEEP for record in records))
+
+    assert slept == [100, 200, 230]
+
+
+def test_a_record_in_the_bin_that_was_restored_meanwhile_stays_linked(world: World) -> None:
+    record, _ = a_pair(world)
+    asked = world.ask()
+    app = replace(world.app, http=httpx.Client(transport=Slow(world.sandbox, record)))
+    world.sandbox.archive(record)
+
+    run.execute(app, world.ws, asked.id, owner="worker")
+
+    assert state(world, record) is LinkState.LIVE
+
+
 def test_a_record_that_comes_back_wakes_the_same_link(world: World) -> None:
     record, ana = a_pair(world)
     a_pair(world, "Bo")
@@ -155,6 +193,19 @@ def test_a_hint_of_a_privacy_deletion_erases_the_person(world: World) -> None:
     world.sync()
 
     assert not world.contacts()
+
+
+class Slow(httpx.BaseTransport):
+    """A record is restored while the answer with the recycle bin is on its way."""
+
+    def __init__(self, sandbox: Sandbox, record: str) -> None:
+        self._transport, self._sandbox, self._record = SandboxTransport(sandbox), sandbox, record
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._transport.handle_request(request)
+        if request.method == "GET" and "archived=true" in str(request.url):
+            self._sandbox.restore(self._record)
+        return answer
 
 
 class Forgetful(httpx.BaseTransport):
