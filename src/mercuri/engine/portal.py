@@ -80,7 +80,7 @@ def client_for(
 ) -> Client:
     """A client of a connected portal, in a lane of its one request budget."""
     service = TokenService(PortalTokens(app, ws, portal.id), _oauth(app), app.now)
-    pacer = _pacer(app, ws, portal)
+    pacer = pacer_of(app, ws, portal)
     api_url = app.settings.hubspot_api_url
     return Client(app.http, api_url, service, pacer, portal=portal.id, lane=lane, calls=calls, cancelled=cancelled)
 
@@ -236,7 +236,8 @@ class _Unstored:
         yield
 
 
-def _pacer(app: App, ws: WorkspaceId, portal: Portal) -> Pacer:
+def pacer_of(app: App, ws: WorkspaceId, portal: Portal) -> Pacer:
+    """The one request budget that all work on a portal shares in this process."""
     burst = app.settings.burst_limit or BURST[portal.kind]
     share = int(portal.settings.burst_share)
     zone = str(portal.account.get("time_zone") or "") or None

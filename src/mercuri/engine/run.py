@@ -13,7 +13,7 @@ from mercuri.core.mapping import active_mapping, properties_to_ask, rules_for
 from mercuri.core.properties import Property
 from mercuri.core.retry import FailureClass, next_try
 from mercuri.core.settings import Blanks, PortalSettings
-from mercuri.engine import comparing, increment, load, optouts, parting, proof, push, settle, sweep
+from mercuri.engine import allowance, comparing, increment, load, optouts, parting, proof, push, settle, sweep
 from mercuri.engine import preview as plans
 from mercuri.engine import undo as undoing
 from mercuri.engine.app import Actor, App, require
@@ -165,7 +165,9 @@ def _execute(
         message = f"{error.message} What was stored so far is kept, and the next run goes on from there."
         return "failed", {"message": message}
     except RateLimited as error:
-        return "waiting", _waiting(app.now() + timedelta(seconds=error.retry_after), error)
+        until = app.now() + timedelta(seconds=error.retry_after)
+        allowance.park(app, ws, found.portal_id, error, until, _lane(found))
+        return "waiting", _waiting(until, error)
     except Unavailable as error:
         return "waiting", _waiting(_next_try(app, ws, found.id), error)
     except (HubSpotError, UserError) as error:
@@ -173,6 +175,7 @@ def _execute(
     finally:
         with app.db.write(ws) as tx:
             runs.save(tx, found.id, calls=calls.as_dict())
+        allowance.note_usage(app, ws, found.portal_id, found.calls, calls.as_dict())
     return "done", {"message": _summary(work)}
 
 
@@ -236,7 +239,7 @@ def _create(
     live = runs.live(tx, portal.id)
     if live is not None:
         raise Clash("A run of this portal is under way. Nothing was started.", live)
-    return runs.create(
+    made = runs.create(
         tx,
         portal.id,
         kind=kind,
@@ -247,6 +250,7 @@ def _create(
         undo_of=undo_of,
         requested_by=actor.name,
     )
+    return allowance.hold_back(tx, portal, made, app.now())
 
 
 def _take_up(tx: Tx, new: Run, now: datetime) -> None:

@@ -13,6 +13,8 @@ from mercuri.core.settings import to_document
 from mercuri.engine import portal, run
 from mercuri.errors import AppError
 from mercuri.store import portals, runs
+from mercuri.store.database import ANY
+from mercuri.store.portals import Portal
 
 
 @pytest.mark.parametrize("kind", ["expired_token", "revoked"])
@@ -76,6 +78,50 @@ def test_a_used_up_day_parks_the_run_until_the_day_is_over_and_says_so(world: Wo
     assert "limit is used up" in parked.message
     world.sandbox.set_limits(daily=None)
     assert world.go_through(asked).counts["created"] == 250
+
+
+def test_a_portal_whose_day_is_used_up_begins_no_other_run_before_the_day_is_over(world: World) -> None:
+    world.sandbox.add_contacts(250)
+    world.sandbox.set_limits(daily=1)
+    parked = world.go(world.ask())
+    run.cancel(world.app, world.ws, parked.id, OWNER)
+
+    asked = world.ask()
+
+    assert (asked.state, asked.resume_at) == ("waiting", parked.resume_at)
+    assert "by itself" in asked.message
+    with world.app.db.read(ANY) as tx:
+        assert not runs.due(tx, world.clock.now())
+    world.sandbox.set_limits(daily=None)
+    assert world.go_through(asked).counts["created"] == 250
+
+
+def test_a_portal_that_moves_to_another_data_centre_is_left_alone_for_a_day(world: World) -> None:
+    world.sandbox.fault("477")
+
+    parked = world.go(world.ask())
+
+    assert parked.state == "waiting"
+    assert the_portal(world).parked_until == parked.resume_at
+
+
+def test_the_use_of_the_day_is_remembered_for_display(world: World) -> None:
+    world.sandbox.add_contacts(30)
+    world.sandbox.set_limits(daily=1000)
+
+    done = world.sync()
+    again = world.sync()
+
+    usage = the_portal(world).usage
+    made = [sum(number for kind, number in one.calls.items() if kind != "throttled") for one in (done, again)]
+    assert usage["requests"] == sum(made)
+    assert usage["daily_limit"] == 1000
+    assert usage["daily_used"] >= sum(made)
+
+
+def the_portal(world: World) -> Portal:
+    with world.app.db.read(world.ws) as tx:
+        return portals.get(tx, PORTAL)
 
 
 def test_a_record_with_hardly_anything_in_it_or_far_too_much_is_kept_as_it_is(both: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -196,3 +197,17 @@ def test_a_viewer_sees_settings_and_changes_none(owner: Browser, site: Site) -> 
 
     assert [answer.status_code for answer in answers] == [403] * 4
     assert _portal(site).settings.schedule == "off"
+
+
+def test_the_use_of_the_day_and_a_pause_are_shown(site: Site, owner: Browser) -> None:
+    app, ws = site.services.app, site.services.default_workspace
+    usage = {"day": "2026-11-30", "requests": 12, "daily_used": 300, "daily_limit": 1000}
+    with app.db.write(ws) as tx:
+        portals.save(tx, _portal(site).id, usage=usage, parked_until=app.now() + timedelta(hours=1))
+
+    shown = owner.page("/settings").text
+
+    assert "12 requests by syncs on 2026-11-30" in shown
+    assert "300 of the 1,000" in shown
+    assert "30 %" in shown
+    assert "HubSpot takes no more requests for now" in shown

@@ -6,6 +6,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -47,6 +48,7 @@ class PortalShown:
     last: Run | None
     linked: int
     failing: int
+    parked_until: datetime | None  # None once it is over
 
 
 @router.get("/settings")
@@ -56,6 +58,7 @@ def show(request: Request, viewer: Viewer) -> Response:
 
 
 def _page(request: Request, ws: WorkspaceId, problem: str = "") -> Response:
+    now = app_of(request).now()
     with app_of(request).db.read(ws) as tx:
         shown = [
             PortalShown(
@@ -64,6 +67,7 @@ def _page(request: Request, ws: WorkspaceId, problem: str = "") -> Response:
                 next(iter(runs.recent(tx, portal.id, "done", limit=1)), None),
                 links.count(tx, portal.id),
                 len(failures.recent(tx, portal=portal.id, limit=1000)),
+                portal.parked_until if portal.parked_until and portal.parked_until > now else None,
             )
             for portal in portals.all(tx)
         ]
