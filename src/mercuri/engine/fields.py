@@ -20,9 +20,14 @@ def addresses(
     fields: Mapping[str, str], mapping: Sequence[MappingItem], region: str, properties: Mapping[str, str] | None = None
 ) -> tuple[Address, ...]:
     """All phone numbers and e-mails of a contact: its fields, and the further e-mails of its record (`properties`)."""
-    more_emails = [email for email in (properties or {}).get(ADDITIONAL_EMAILS, "").split(";") if email.strip()]
+    more_emails = further_emails(properties or {})
     more_phones = [(name, fields[name]) for name in phone_fields(mapping) if fields.get(name)]
     return addresses_of(fields, region, more_emails, more_phones)
+
+
+def further_emails(properties: Mapping[str, str]) -> list[str]:
+    """The e-mails of a record beside its first."""
+    return [email for email in properties.get(ADDITIONAL_EMAILS, "").split(";") if email.strip()]
 
 
 def phone_fields(mapping: Sequence[MappingItem]) -> list[str]:

@@ -13,9 +13,9 @@ from mercuri.core.mapping import fields_of
 from mercuri.engine import closer, consent, dedupe, follow, matching, remote_merges
 from mercuri.engine.closer import Closer
 from mercuri.engine.consent import Observed
-from mercuri.engine.fields import addresses
+from mercuri.engine.fields import ADDITIONAL_EMAILS, addresses
 from mercuri.engine.matching import Newcomer
-from mercuri.engine.reconcile import Ledger, first_bases, first_fields, reconcile
+from mercuri.engine.reconcile import Ledger, first_bases, first_fields, reconcile, refresh_emails
 from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.store import contacts, links, outbox
@@ -124,7 +124,7 @@ class _Page:
         if _is_outdated(record, link):
             self.seen.append(record.id)
             return "unchanged"
-        shadow = kept(record.properties)
+        shadow = self._shadow(link, record)
         same = shadow == link.shadow and link.state is LinkState.LIVE
         if same and record.id not in self.look.times:
             self.seen.append(record.id)
@@ -144,15 +144,23 @@ class _Page:
                 record.updated_at,
             )
         )
-        return self._compare(seen, held, record)
+        return self._compare(seen, link, held, record)
 
-    def _compare(self, link: Link, held: Held, record: Record) -> str:
+    def _shadow(self, link: Link, record: Record) -> dict[str, str]:
+        """What is remembered of a record. A change of its further e-mails is left to the run that may act on it."""
+        shadow = kept(record.properties)
+        if ADDITIONAL_EMAILS in shadow and (self.work.preview or not self.work.two_way):
+            shadow[ADDITIONAL_EMAILS] = link.shadow.get(ADDITIONAL_EMAILS, "")
+        return shadow
+
+    def _compare(self, link: Link, before: Link, held: Held, record: Record) -> str:
         changed = False
         if self.work.two_way and not self.work.preview:  # a preview compares all links at its end
             remote = fields_of(record, self.work.mapping)
             link, changeset = reconcile(
                 self.tx, self.ledger, link, held, remote, self.look.by_field(self.work, record.id)
             )
+            refresh_emails(self.tx, self.ledger, link, before)
             changed = bool(changeset.to_local)
         self.ledger.links[link.record_id] = link
         return "updated" if changed else "unchanged"

@@ -14,7 +14,7 @@ from mercuri.core.mapping import fields_of
 from mercuri.core.retry import FailureClass
 from mercuri.engine import closer, creating, failing, follow, parting, remote_merges, sending
 from mercuri.engine.consent import Observed
-from mercuri.engine.reconcile import Ledger, reconcile
+from mercuri.engine.reconcile import Ledger, reconcile, refresh_emails
 from mercuri.engine.sending import Sent, contact_key
 from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
@@ -164,6 +164,7 @@ def _patch(tx: Tx, ledger: Ledger, link: Link, person: Held, record: Record) -> 
         tx, ledger, awake, person, fields_of(record, work.mapping), closer.times_of(work, record)
     )
     ledger.links[seen.record_id] = seen
+    refresh_emails(tx, ledger, seen, link)
     payload = {
         item.property: changeset.to_remote[item.field] for item in work.mapping if item.field in changeset.to_remote
     }

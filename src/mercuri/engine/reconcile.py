@@ -13,6 +13,7 @@ from datetime import datetime
 from mercuri.core.contact import ContactId, RecordId, RunId
 from mercuri.core.diff import Act, Base, ChangeSet, Decision, three_way
 from mercuri.engine import consent, dedupe, preview
+from mercuri.engine.fields import further_emails
 from mercuri.engine.work import Work
 from mercuri.engine.writes import Rules, addresses_after
 from mercuri.store import changes, conflicts, contacts, links, outbox
@@ -111,6 +112,16 @@ def reconcile(
     if done:
         ledger.agreed.setdefault(link.record_id, set()).update(done)
     return link.moved(bases), changeset
+
+
+def refresh_emails(tx: Tx, ledger: Ledger, link: Link, before: Link) -> None:
+    """Follow the further e-mails of a record, which are in no field: they make its contact's addresses."""
+    if further_emails(link.shadow) == further_emails(before.shadow):
+        return
+    held = contacts.held(tx, [link.contact_id])[link.contact_id]
+    rules = Rules(ledger.work.region, ledger.work.mapping)
+    contacts.set_addresses(tx, held.id, addresses_after(tx, held, {}, rules, link.shadow), ledger.at)
+    ledger.changed.add(held.id)
 
 
 def _take(

@@ -88,6 +88,12 @@ def change_fields(
     return held(tx, [id_])[id_]
 
 
+def set_addresses(tx: Tx, id_: ContactId, addresses: Sequence[Address], at: datetime) -> None:
+    """Give a contact other addresses while its fields stay. Raises NotFound."""
+    now = _locked(tx, id_)
+    _write(tx, id_, now.fields, now.origins, addresses, at)
+
+
 def _locked(tx: Tx, id_: ContactId) -> Held:
     row = tx.execute(
         sa.select(*rows.HELD_COLUMNS).where(_c.workspace_id == tx.workspace, _c.id == id_).with_for_update()

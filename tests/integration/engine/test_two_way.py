@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from tests.support.world import World, adds_up
 
+from mercuri.core.contact import ContactId
+
 
 def a_pair(world: World, **properties: str) -> tuple[str, int]:
     """A record and the contact that it became."""
@@ -164,3 +166,36 @@ def test_an_edit_made_there_while_two_way_was_off_arrives_when_it_is_on(world: W
     assert world.contact(ana).fields["first_name"] == "Anna"
     assert done.counts["updated"] == 1
     assert adds_up(done)
+
+
+def emails(world: World, contact: ContactId) -> set[str | None]:
+    return {a.normal for a in world.contact(contact).addresses if a.kind == "email"}
+
+
+def test_a_further_email_of_a_record_becomes_an_address_and_goes_with_it(both: World) -> None:
+    both.sandbox.switch(additional_emails="writable")
+    record, _ = a_pair(both)
+    ana = both.of_record(record).id
+
+    both.sandbox.update(record, {"hs_additional_emails": "souza@example.org"})
+    both.sync(preview=True)
+    before = emails(both, ana)
+    both.sync()
+    during = emails(both, ana)
+    both.sandbox.update(record, {"hs_additional_emails": ""})
+    both.sync()
+
+    assert before == emails(both, ana) == {"ana@example.com"}
+    assert during == {"ana@example.com", "souza@example.org"}
+
+
+def test_a_further_email_of_a_record_shows_a_duplicate(world: World) -> None:
+    world.sandbox.switch(additional_emails="writable")
+    record, _ = a_pair(world, lastname="Souza")
+    other = world.create(first_name="Ana", last_name="Souza", email="ana.souza@example.net")
+    assert world.contact(other).duplicate_group is None
+
+    world.sandbox.update(record, {"hs_additional_emails": "ana.souza@example.net"})
+    world.sync()
+
+    assert world.contact(other).duplicate_group == world.of_record(record).duplicate_group is not None
