@@ -29,8 +29,9 @@ def compare_all(work: Work) -> None:
     _note_unlinked(work)
     with work.step() as tx:
         work.checkpoint.pop("compared", None)
-        # Rules that changed meanwhile are compared in the next run.
-        if not work.preview and portals.get(tx, work.portal_id).reading.get("compare") == asked:
+        # Rules that changed meanwhile are compared in the next run, and so is what the applied preview did not show.
+        is_partial = work.preview or "apply_of" in work.run.options
+        if not is_partial and portals.get(tx, work.portal_id).reading.get("compare") == asked:
             work.note_reading(tx, compare=None)
 
 

@@ -6,15 +6,15 @@ as change rows that are marked as planned.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mercuri.core.contact import ContactId, RunId
+from mercuri.core.contact import ContactId, RecordId, RunId
 from mercuri.core.diff import Act, ChangeSet, Decision
 from mercuri.engine.work import Work
 from mercuri.hubspot.client import BATCH, HISTORY_BATCH
 from mercuri.store import changes, links, runs
-from mercuri.store.changes import WHOLE, Change
+from mercuri.store.changes import CREATED, LINKED, WHOLE, Change
 from mercuri.store.database import Tx
 
 #: Contacts planned in one step.
@@ -37,7 +37,8 @@ def _plan_creates(work: Work) -> None:
         with work.step() as tx:
             after = ContactId(work.checkpoint.get("planned", 0))
             found = links.unlinked_contacts(tx, work.portal_id, after=after, limit=_BATCH)
-            changes.add_many(tx, [_creation(work, contact) for contact in found])
+            known = _planned(tx, work.run.id, found, LINKED)
+            changes.add_many(tx, [_creation(work, contact) for contact in found if contact not in known])
             if found:
                 work.checkpoint["planned"] = found[-1]
         if not found:
@@ -50,7 +51,7 @@ def _creation(work: Work, contact: ContactId) -> Change:
         field=WHOLE,
         side="hubspot",
         before="",
-        after="created",
+        after=CREATED,
         actor="mercuri",
         reason="new here",
         at=work.now,
@@ -89,6 +90,43 @@ class Plan:
             to_remote={name: value for name, value in changeset.to_remote.items() if name not in refused},
             decisions={name: d for name, d in changeset.decisions.items() if name not in refused},
         )
+
+
+def linking(work: Work, contact: ContactId, record: RecordId) -> Change:
+    """What a preview says of a contact that a record without a link belongs to."""
+    return Change(
+        contact_id=contact,
+        field=WHOLE,
+        side="mercuri",
+        before="",
+        after=LINKED,
+        actor=f"portal {work.portal_id}",
+        reason="the same person",
+        at=work.now,
+        record_id=record,
+        portal_id=work.portal_id,
+        run=work.run.id,
+        planned=True,
+    )
+
+
+def may_create(tx: Tx, work: Work, people: Sequence[ContactId]) -> set[ContactId]:
+    """Which contacts the run may create in HubSpot: all, or those of the preview that it applies."""
+    shown = work.run.options.get("apply_of")
+    if shown is None:
+        return set(people)
+    return _planned(tx, RunId(int(shown)), people, CREATED)
+
+
+def may_import(tx: Tx, work: Work, records: Sequence[RecordId]) -> set[RecordId]:
+    """Which records without a contact the run may import: all, or those of the preview that it applies."""
+    shown = work.run.options.get("apply_of")
+    return set(records) if shown is None else changes.planned_imports(tx, RunId(int(shown)), records)
+
+
+def _planned(tx: Tx, shown: RunId, people: Collection[ContactId], what: str) -> set[ContactId]:
+    rows = changes.planned_for(tx, shown, people)
+    return {row.contact_id for row in rows if row.contact_id and (row.field, row.after) == (WHOLE, what)}
 
 
 def plan_of(tx: Tx, preview: RunId, contacts: Collection[ContactId]) -> Plan:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from mercuri.core.contact import ContactId, LinkState, Origin, Record, RecordId
 from mercuri.core.diff import Base
 from mercuri.core.mapping import fields_of
-from mercuri.engine import closer, consent, dedupe, follow, matching, remote_merges
+from mercuri.engine import closer, consent, dedupe, follow, matching, preview, remote_merges
 from mercuri.engine.closer import Closer
 from mercuri.engine.consent import Observed
 from mercuri.engine.fields import ADDITIONAL_EMAILS, addresses
@@ -19,7 +19,7 @@ from mercuri.engine.reconcile import Ledger, first_bases, first_fields, reconcil
 from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.store import contacts, links, outbox
-from mercuri.store.changes import WHOLE, Change
+from mercuri.store.changes import IMPORTED, WHOLE, Change
 from mercuri.store.contacts import Held, NewContact
 from mercuri.store.database import Tx
 from mercuri.store.links import NOBODY, Link
@@ -176,6 +176,10 @@ class _Page:
         newcomers = self._newcomers({record.id: kept(record.properties) for record in records})
         erased = matching.erased(self.tx, self.work, newcomers)
         matched = matching.match_page(self.tx, self.work, [n for n in newcomers if n.record_id not in erased])
+        if self.work.preview and matched.aside:
+            # Nothing can be put aside by a preview: it says what the records seen so far come to.
+            aside = matching.match_aside(self.tx, self.work, [n for n in newcomers if n.record_id in matched.aside])
+            matched = replace(matched, pairs={**matched.pairs, **aside.pairs})
         times = {record.id: record.updated_at for record in records}
         if self.work.preview:
             self._pair([n for n in newcomers if n.record_id in matched.pairs], matched.pairs, times)
@@ -229,6 +233,8 @@ class _Page:
         for one in newcomers:
             contact = held[pairs[one.record_id]]
             link, changed = self._link(one, contact.id, times), False
+            if self.work.preview:
+                self.ledger.changes.append(preview.linking(self.work, contact.id, one.record_id))
             if self.work.two_way:
                 link, changeset = reconcile(self.tx, self.ledger, link, contact, one.fields)
                 changed = bool(changeset.to_local)
@@ -251,6 +257,7 @@ class _Page:
 
     def _create(self, newcomers: Sequence[Newcomer], times: Mapping[RecordId, datetime | None]) -> None:
         """Import records as contacts. They get no rows in the change log: `contact.created_run` tells."""
+        newcomers = self._as_planned(newcomers)
         if not newcomers:
             return
         work, origin = self.work, self.work.origin()
@@ -272,6 +279,14 @@ class _Page:
         else:
             self.ledger.changed.update(ids)
 
+    def _as_planned(self, newcomers: Sequence[Newcomer]) -> Sequence[Newcomer]:
+        """The newcomers that the run may import; the next run looks at those that came after the applied preview."""
+        allowed = preview.may_import(self.tx, self.work, [one.record_id for one in newcomers])
+        later = {one.record_id: False for one in newcomers if one.record_id not in allowed}
+        outbox.note_looks(self.tx, self.work.portal_id, later, self.at)
+        self.work.count("unchanged", len(later))
+        return [one for one in newcomers if one.record_id in allowed]
+
     def _new(self, one: Newcomer, origin: Origin) -> NewContact:
         fields = first_fields(self.work, one.fields)
         origins = dict.fromkeys((name for name, value in fields.items() if value), origin)
@@ -290,7 +305,7 @@ class _Page:
                     field=WHOLE,
                     side="mercuri",
                     before="",
-                    after="imported",
+                    after=IMPORTED,
                     actor=f"portal {self.work.portal_id}",
                     reason="new in HubSpot",
                     at=self.at,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from mercuri.core.contact import ContactId, LinkState, Record, RecordId
 from mercuri.core.mapping import fields_of
 from mercuri.core.retry import FailureClass
-from mercuri.engine import closer, creating, failing, follow, parting, remote_merges, sending
+from mercuri.engine import closer, creating, failing, follow, parting, preview, remote_merges, sending
 from mercuri.engine.consent import Observed
 from mercuri.engine.reconcile import Ledger, reconcile, refresh_emails
 from mercuri.engine.sending import Sent, contact_key
@@ -70,7 +70,15 @@ def _push(work: Work, pending: Sequence[Pending]) -> None:
         intents = _plan(tx, work, batch)
     parting.archive(work, [intent for intent in intents if intent.kind == "archive"], batch.pending)
     _send(work, [intent for intent in intents if intent.kind == "patch"], batch.pending)
-    creating.create(work, _unlinked(batch), batch.pending)
+    _create(work, _unlinked(batch), batch.pending)
+
+
+def _create(work: Work, people: Sequence[Held], pending: Mapping[ContactId, Pending]) -> None:
+    """Create those that may be; the next run finds the others again, without a note."""
+    with work.step() as tx:
+        allowed = preview.may_create(tx, work, [held.id for held in people])
+        outbox.done(tx, [pending[held.id] for held in people if held.id not in allowed])
+    creating.create(work, [held for held in people if held.id in allowed], pending)
 
 
 def _gather(work: Work, pending: Mapping[ContactId, Pending]) -> _Batch:

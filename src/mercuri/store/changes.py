@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, and_, cast, func, select
+from sqlalchemy import Row, Text, and_, cast, func, or_, select
 
 from mercuri.core.contact import ContactId, PortalId, RecordId, RunId
 from mercuri.core.diff import Base
@@ -18,6 +18,8 @@ from mercuri.store.times import from_ms, to_ms
 
 #: The field of a change that concerns a contact or a record as a whole.
 WHOLE = "*"
+#: What becomes of a whole contact: a record is made of it, a record turns out to be its own, or it is made of one.
+CREATED, LINKED, IMPORTED = "created", "linked", "imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,17 @@ def planned_for(tx: Tx, run: RunId, contacts: Collection[ContactId]) -> Iterator
     return (_change(row) for row in rows)
 
 
+def planned_imports(tx: Tx, run: RunId, records: Collection[RecordId]) -> set[RecordId]:
+    """Which of these records a preview would import."""
+    mine = and_(table.c.workspace_id == tx.workspace, table.c.run_id == run, table.c.planned.is_(True))
+    mine = and_(mine, table.c.field == WHOLE, table.c.after == IMPORTED, table.c.record_id.in_(list(records)))
+    return {RecordId(row.record_id) for row in tx.execute(select(table.c.record_id).where(mine))}
+
+
 def planned_totals(tx: Tx, run: RunId) -> tuple[int, int]:
     """How many contacts a preview would change or make here, and how many in HubSpot."""
     mine = and_(table.c.workspace_id == tx.workspace, table.c.run_id == run, table.c.planned.is_(True))
+    mine = and_(mine, or_(table.c.field != WHOLE, table.c.after != LINKED))
     who = func.coalesce(cast(table.c.contact_id, Text), table.c.record_id)
     found = select(table.c.side, func.count(who.distinct())).where(mine).group_by(table.c.side)
     totals = {side: int(number) for side, number in tx.execute(found)}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tests.support.world import OWNER, World
+from tests.support.world import OWNER, World, adds_up
 
 from mercuri.engine import run
 from mercuri.store.runs import Run
@@ -154,3 +154,56 @@ def test_a_preview_knows_the_contacts_that_records_belong_to(world: World) -> No
     assert (shown.counts["created"], shown.counts["updated"]) == (0, 1)
     rows = {(c.field, c.side, c.after) for c in world.changes(shown)}
     assert ("last_name", "mercuri", "Souza") in rows
+    assert ("*", "hubspot", "created") not in rows
+
+
+def test_a_preview_knows_the_contact_that_a_record_belongs_to_by_phone(world: World) -> None:
+    world.settings(match_by="email_phone")
+    world.create(first_name="Ana", last_name="Souza", phone="+14155552671")
+    world.sandbox.create({"firstname": "Ana", "lastname": "Souza", "phone": "+14155552671"})
+
+    shown = world.sync(preview=True)
+
+    assert (shown.plan["here"], shown.plan["hubspot"]) == (0, 0)
+
+
+def test_contacts_made_after_the_preview_are_created_in_hubspot_by_the_next_run(both: World) -> None:
+    both.sync()
+    both.create(first_name="Ana", email="ana@example.com")
+    shown = both.sync(preview=True)
+    both.create(first_name="Bo", email="bo@example.com")
+
+    done = apply(both, shown)
+    then = both.sync()
+
+    assert (done.counts["pushed_created"], then.counts["pushed_created"]) == (1, 1)
+
+
+def test_an_edit_made_after_the_preview_is_sent_by_the_next_run(both: World) -> None:
+    record, ana = a_pair(both)
+    both.edit(ana, last_name="Souza")
+    shown = both.sync(preview=True)
+    both.edit(ana, first_name="Anna")
+
+    apply(both, shown)
+    applied = both.record(record)
+    both.sync()
+
+    assert (applied["lastname"], applied["firstname"]) == ("Souza", "Ana")
+    assert both.record(record)["firstname"] == "Anna"
+
+
+def test_a_record_made_after_the_preview_is_imported_by_the_next_run(both: World) -> None:
+    a_pair(both)
+    both.sandbox.create({"firstname": "Bo", "email": "bo@example.com"})
+    shown = both.sync(preview=True)
+    both.sandbox.create({"firstname": "Cy", "email": "cy@example.com"})
+    both.clock.advance(120)
+
+    done = apply(both, shown)
+    applied = {contact.fields["first_name"] for contact in both.contacts().values()}
+    both.sync()
+
+    assert applied == {"Ana", "Bo"}
+    assert adds_up(done)
+    assert {contact.fields["first_name"] for contact in both.contacts().values()} == {"Ana", "Bo", "Cy"}
