@@ -181,7 +181,7 @@ def _known_region(region: str) -> str | None:
     return upper if (upper := region.strip().upper()) in phonenumbers.SUPPORTED_REGIONS else None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _parse_all(text: str, region: str | None) -> tuple[Phone | Refused, ...]:
     whole = _parse_one(text, region)
     if len(text) > PHONE_TEXT or (isinstance(whole, Phone) and not whole.extension):
@@ -294,9 +294,12 @@ def _with_primaries(found: Iterable[Address]) -> Iterable[Address]:
         is_primary = address.normal is not None and address.kind not in has_primary
         if is_primary:
             has_primary.add(address.kind)
+        if not is_primary:
+            yield address
+            continue
         # Built anew, since dataclasses.replace costs four times as much, and a first load does this for every address.
         yield Address(
-            address.kind, address.raw, address.normal, address.label, is_primary, address.problem, address.extension
+            address.kind, address.raw, address.normal, address.label, True, address.problem, address.extension
         )
 
 

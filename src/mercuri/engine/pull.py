@@ -268,9 +268,10 @@ class _Page:
             for one, contact in zip(newcomers, ids, strict=True)
         ]
         links.insert_many(self.tx, work.portal_id, rows)
-        self.ledger.observed += [
-            Observed(row.contact_id, row.record_id, row.shadow, changed_at=row.remote_at) for row in rows
-        ]
+        if work.settings.consent_mapping:
+            self.ledger.observed += [
+                Observed(row.contact_id, row.record_id, row.shadow, changed_at=row.remote_at) for row in rows
+            ]
         work.count("created", len(rows))
         if self.bulk:
             dedupe.contacts_loaded(self.tx, dict(zip(ids, new, strict=True)))
