@@ -21,7 +21,7 @@ from bench.harness import Figure, ms
 from mercuri.config import Settings
 from mercuri.core.contact import Address, ContactId, LinkState, PortalId, RecordId, RunId
 from mercuri.core.settings import ConsentItem, PortalSettings, WorkspaceSettings
-from mercuri.engine import consent
+from mercuri.engine import consent, load
 from mercuri.engine.app import App
 from mercuri.engine.consent import Observed
 from mercuri.hubspot.transport import open_http
@@ -31,7 +31,8 @@ from mercuri.store.database import ANY, Database
 from mercuri.store.links import Link
 from mercuri.store.portals import Portal
 
-PAGE = 100
+#: As many as a load stores in one transaction.
+PAGE = load.STEP
 PORTAL = PortalId("4242")
 NOW = datetime(2026, 3, 9, 9, 0, tzinfo=UTC)
 MAPPED = PortalSettings(consent_mapping=(ConsentItem("sms", "opt_in", "sms_opt_in"),))
