@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.world import World
+from tests.support.world import OWNER, World
+
+from mercuri.engine import run
 
 STANDARD = [
     {"property": "firstname", "field": "first_name"},
@@ -86,3 +88,17 @@ def test_a_property_that_vanishes_erases_nothing_here(world: World) -> None:
 
     assert world.of_record(record).fields["custom.points"] == "4"
     assert world.of_record(record).fields["first_name"] == "Ana"
+
+
+def test_a_newly_mapped_property_comes_with_a_preview_that_is_applied(world: World) -> None:
+    record = world.sandbox.create({"email": "ana@example.com", "city": "Lyon"})
+    world.sync()
+    world.settings(mapping=[*STANDARD, {"property": "city", "field": "custom.city"}])
+
+    shown = world.sync(preview=True)
+    before = world.of_record(record).fields
+    world.go(run.apply(world.app, world.ws, shown.id, OWNER, "button"))
+
+    assert shown.plan["here"] == 1
+    assert "custom.city" not in before
+    assert world.of_record(record).fields["custom.city"] == "Lyon"
