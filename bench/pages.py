@@ -80,7 +80,7 @@ def _edits(here: Filled, count: int) -> Iterator[float]:
 
 def _keys_again(here: Filled, count: int) -> None:
     with here.app.db.write(here.ws) as tx:
-        dedupe.contacts_changed(tx, here.ids[:count], here.app.now(), bulk=True)
+        dedupe.contacts_changed(tx, here.ids[:count], here.app.now())
 
 
 def _phones(count: int) -> Figure:

@@ -69,7 +69,7 @@ def _fill(app: App, ws: WorkspaceId, count: int) -> list[ContactId]:
         new = [NewContact(fields, {}, addresses_of(fields, "US"), app.now()) for fields in people]
         with app.db.write(ws) as tx:
             made = contacts.insert_many(tx, new, bulk=True)
-            dedupe.contacts_changed(tx, made, app.now(), bulk=True)
+            dedupe.contacts_loaded(tx, dict(zip(made, new, strict=True)))
         ids.extend(made)
     with app.db.write(ws) as tx:
         search.index_missing(tx)
