@@ -112,12 +112,6 @@ def push_outs(app: App, ws: WorkspaceId, portal_id: PortalId, *, calls: Calls | 
             written += _conclude(tx, app, portal_id, batch, errors)
 
 
-def is_due(app: App, ws: WorkspaceId, portal_id: PortalId) -> bool:
-    """Whether a portal waits for an opt-out."""
-    with app.db.read(ws) as tx:
-        return bool(outbox.due(tx, portal_id, "consent", app.now(), limit=1))
-
-
 @dataclass(frozen=True, slots=True)
 class _Value:
     """One value to be written; `key` is the address because of which."""

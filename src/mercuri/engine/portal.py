@@ -93,12 +93,6 @@ def refresh_schema(app: App, ws: WorkspaceId, portal: Portal, client: Client | N
     return found
 
 
-def settings_of(app: App, ws: WorkspaceId, portal_id: PortalId) -> PortalSettings:
-    """A portal's settings. Raises NotFound."""
-    with app.db.read(ws) as tx:
-        return portals.get(tx, portal_id).settings
-
-
 def change_settings(
     app: App, ws: WorkspaceId, portal_id: PortalId, values: Mapping[str, object], actor: Actor
 ) -> PortalSettings:

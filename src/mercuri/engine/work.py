@@ -30,8 +30,6 @@ from mercuri.store.runs import Run
 CHECKPOINT_VERSION = 1
 #: How long a claim on a portal lasts without a sign of life.
 LEASE = timedelta(seconds=90)
-#: What a run may do to one record, in the order in which a count is shown.
-OUTCOMES = ("created", "updated", "unchanged", "excluded", "failing")
 
 
 class Stopped(Exception):

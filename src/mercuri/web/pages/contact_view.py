@@ -11,7 +11,7 @@ from mercuri.core.properties import Option
 from mercuri.core.settings import Direction, MappingItem
 from mercuri.engine.grouping import KIND_WORDS as KINDS
 from mercuri.store import changes, conflicts, duplicates, failures, links, match_keys, portals, shown
-from mercuri.store.changes import WHOLE, Change
+from mercuri.store.changes import Change
 from mercuri.store.conflicts import Conflict
 from mercuri.store.database import Tx
 from mercuri.store.failures import Failure
@@ -156,8 +156,3 @@ def record_address(portal: Portal, record_id: str, app_url: str) -> str:
     is_real = parts.netloc == "app.hubspot.com" and isinstance(domain, str) and domain.endswith(".hubspot.com")
     host = f"https://{domain}" if is_real else f"{parts.scheme}://{parts.netloc}"
     return f"{host}/contacts/{portal.id}/record/0-1/{record_id}"
-
-
-def is_value(change: Change) -> bool:
-    """Whether a change of the history is one value here, so that it can be put back."""
-    return change.field != WHOLE and change.side == "mercuri" and change.contact_id is not None
