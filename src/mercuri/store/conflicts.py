@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -43,7 +43,10 @@ class Conflict:
 
 
 def add_many(tx: Tx, items: Sequence[Conflict]) -> int:
-    """Add conflicts; an open one of the same field is brought up to date instead. Returns how many are new."""
+    """Add conflicts; an open one of the same field is brought up to date instead. Returns how many are new.
+
+    A value of HubSpot's that is replaced so stays behind in a closed row: it may stand nowhere else any more.
+    """
     new = [item for item in items if item.state != "open" or not _refresh(tx, item)]
     if new:
         tx.execute(insert(table), [_values(tx, item) for item in new])
@@ -119,8 +122,16 @@ def _open_of(tx: Tx, portal: PortalId, record: RecordId) -> Any:
 
 def _refresh(tx: Tx, item: Conflict) -> bool:
     mine = and_(_open_of(tx, item.portal_id, item.record_id), table.c.field == item.field)
+    row = tx.execute(select(table).where(mine)).first()
+    if row is None:
+        return False
+    older = _conflict(row)
+    if older.remote != item.remote:
+        closed = replace(older, state="resolved", resolution="other", resolved_at=item.at)
+        tx.execute(insert(table), [_values(tx, closed)])
     values = {name: value for name, value in _values(tx, item).items() if name in _REFRESHED}
-    return bool(tx.execute(update(table).where(mine).values(values)).rowcount)
+    tx.execute(update(table).where(table.c.workspace_id == tx.workspace, table.c.id == older.id).values(values))
+    return True
 
 
 _REFRESHED = ("local", "local_at", "local_by", "remote", "remote_at", "remote_by")

@@ -6,7 +6,7 @@ from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.contact import RecordId
 from mercuri.engine import edit
-from mercuri.store import outbox
+from mercuri.store import conflicts, outbox
 
 
 def test_a_field_that_only_comes_in_takes_a_later_value_though_it_was_filled_here(world: World) -> None:
@@ -50,3 +50,21 @@ def test_hints_about_records_that_nobody_has_do_not_trip_the_brake(world: World)
             outbox.note_look(tx, PORTAL, RecordId(str(900_000 + number)), world.clock.now())
 
     assert world.sync().state == "done"
+
+
+def test_a_value_of_an_open_conflict_is_kept_when_a_later_edit_replaces_it(world: World) -> None:
+    world.settings(conflict_policy="ask")
+    record = world.sandbox.create({"firstname": "Ana"})
+    world.sync()
+    ana = world.of_record(record).id
+    world.edit(ana, first_name="Anna")
+    world.sandbox.update(record, {"firstname": "Hannah"})
+    world.sync()
+
+    world.sandbox.update(record, {"firstname": "Hana"})
+    world.sync()
+
+    with world.app.db.read(world.ws) as tx:
+        (waiting, older) = sorted(conflicts.of_contact(tx, ana), key=lambda one: one.state)
+    assert (waiting.state, waiting.local, waiting.remote) == ("open", "Anna", "Hana")
+    assert (older.state, older.resolution, older.local, older.remote) == ("resolved", "other", "Anna", "Hannah")
