@@ -38,12 +38,11 @@ def require(actor: Actor, role: str) -> None:
 
 
 class Registry:
-    """What a process keeps per portal: its one pacer, and the lock under which its token is refreshed."""
+    """What a process keeps per portal: its one pacer."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._pacers: dict[tuple[WorkspaceId, PortalId], tuple[object, Pacer]] = {}
-        self._locks: dict[tuple[WorkspaceId, PortalId], threading.Lock] = {}
 
     def pacer(self, ws: WorkspaceId, portal: PortalId, limits: object, make: Callable[[], Pacer]) -> Pacer:
         """The portal's pacer, made anew when its `limits` (any comparable value) are no longer the same."""
@@ -52,11 +51,6 @@ class Registry:
             if known is None or known[0] != limits:
                 known = self._pacers[ws, portal] = (limits, make())
             return known[1]
-
-    def token_lock(self, ws: WorkspaceId, portal: PortalId) -> threading.Lock:
-        """Held while the portal's token is refreshed."""
-        with self._mutex:
-            return self._locks.setdefault((ws, portal), threading.Lock())
 
 
 @dataclass(frozen=True)

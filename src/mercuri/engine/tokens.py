@@ -27,14 +27,14 @@ def sealed(app: App, tokens: Tokens) -> bytes:
 
 
 class PortalTokens:
-    """The tokens of one portal. The lock holds in this process; that two processes refresh at once does no harm."""
+    """The tokens of one portal, in the row that all processes share."""
 
     def __init__(self, app: App, ws: WorkspaceId, portal: PortalId) -> None:
         self._app, self._ws, self._portal = app, ws, portal
 
     def load(self) -> Tokens:
         """The tokens as last saved. Raises Unauthorised once the portal is disconnected."""
-        with self._app.db.write(self._ws) as tx:
+        with self._app.db.read(self._ws) as tx:
             secrets = portals.load_tokens(tx, self._portal)
         if secrets is None:
             raise Unauthorised("This portal is disconnected. Connect it again.")
@@ -49,6 +49,6 @@ class PortalTokens:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Held while the token is refreshed."""
-        with self._app.portals.token_lock(self._ws, self._portal):
+        """Held while the token is refreshed: a second refresh might end the token that the first one just got."""
+        with self._app.db.alone(f"token-{self._ws}-{self._portal}"):
             yield

@@ -78,7 +78,15 @@ class Sandbox(Acts):
         self.portal.index.lag_ms = lag_ms
         self.limits = Limits(lambda: self._ms, burst, search, daily, UTC_OFFSET_MS)
         self.limit_texts: dict[str, Any] = {"burst": burst, "search": search, "daily": daily}
-        self.oauth = OAuth(lambda: self._ms, self._rng, client_id, client_secret, static_token, token_life_s)
+        self.oauth = OAuth(
+            lambda: self._ms,
+            self._rng,
+            client_id,
+            client_secret,
+            static_token,
+            token_life_s,
+            lambda: self.portal.switches,
+        )
         self.webhooks = Webhooks(self.portal, lambda: to_ms(self._now()), app_id, client_secret, Random(seed + 2))
         self.journal = Journal(self.portal, lambda: self.public_url, Random(seed + 3))
         self.faults = Faults()

@@ -8,6 +8,7 @@ from random import Random
 from urllib.parse import urlsplit
 
 from mercuri.sandbox.answers import Refusal
+from mercuri.sandbox.switches import Switches
 
 READ, WRITE = "crm.objects.contacts.read", "crm.objects.contacts.write"
 SCHEMA_READ, SCHEMA_WRITE = "crm.schemas.contacts.read", "crm.schemas.contacts.write"
@@ -52,7 +53,7 @@ class Code:
 
 
 class OAuth:
-    """The grants of one app in one portal. Access tokens live `lifetime_s` seconds; a refresh token stays the same."""
+    """The grants of one app in one portal. Access tokens live `lifetime_s` seconds."""
 
     def __init__(
         self,
@@ -62,8 +63,10 @@ class OAuth:
         client_secret: str,
         static_token: str,
         lifetime_s: int,
+        switches: Callable[[], Switches],
     ) -> None:
         self._now_ms = now_ms
+        self._switches = switches
         self._rng = rng
         self.client_id = client_id
         self.client_secret = client_secret
@@ -177,6 +180,10 @@ class OAuth:
         scopes = self._refresh.get(refresh)
         if scopes is None:
             raise refused_refresh()
+        if self._switches().refresh_token == "replaced":
+            del self._refresh[refresh]
+            refresh = self._secret("na1-")
+            self._refresh[refresh] = scopes
         return self._issue(scopes, refresh)
 
     def _by_credentials(self, scopes: frozenset[str]) -> Token:

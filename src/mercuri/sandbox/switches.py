@@ -52,6 +52,8 @@ class Switches:
     recreate_erased: Literal["allowed", "refused"] = "allowed"
     #: A static token asking for account info.
     static_account_info: Literal["refused", "allowed"] = "refused"
+    #: The refresh token after a refresh. (HubSpot: keep the latest one returned.)
+    refresh_token: Literal["kept", "replaced"] = "kept"
     #: Values that are written.
     rewriting: Literal["trims", "keeps"] = "trims"
     #: Code of the error for a read-only property.

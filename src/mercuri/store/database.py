@@ -7,6 +7,7 @@ nothing behind.
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -166,6 +167,23 @@ class Database:
             raise in_plain_words(error, error) from error
         for act in tx.afterwards.values():
             act(self)
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Held by one thread of one process at a time for each `what`, without a transaction that others wait for.
+
+        It ends with its process, however that ends. Raises Busy on PostgreSQL when another holds it too long.
+        """
+        if not self.is_sqlite:
+            with self._begin(ANY, write=False) as tx:
+                postgresql.lock_for(tx.conn, what)
+                yield
+            return
+        file = self._engine.url.database
+        assert file is not None
+        with Path(f"{file}-{what}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def upgrade(self) -> None:
         """Bring the tables to today's form; several processes may try at once. Raises UserError for newer tables."""

@@ -176,9 +176,9 @@ def save_tokens(tx: Tx, portal: PortalId, secrets: bytes) -> None:
 
 
 def load_tokens(tx: Tx, portal: PortalId) -> bytes | None:
-    """The encrypted tokens, None once disconnected. In a write transaction, no other one can load them meanwhile."""
+    """The encrypted tokens, None once disconnected."""
     query = sa.select(_p.secrets).where(_p.workspace_id == tx.workspace, _p.portal_id == portal)
-    found: bytes | None = tx.execute(query.with_for_update()).scalar()
+    found: bytes | None = tx.execute(query).scalar()
     return found
 
 

@@ -67,3 +67,8 @@ def reserve_ids(conn: Connection, table: str, count: int) -> list[int]:
 def lock_for_upgrade(conn: Connection) -> None:
     """Let one process at a time change the tables; held until the transaction ends."""
     conn.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+
+
+def lock_for(conn: Connection, what: str) -> None:
+    """Wait until no other transaction has locked `what`; held until this one ends."""
+    conn.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))"), {"what": what})

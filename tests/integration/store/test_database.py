@@ -220,15 +220,37 @@ def test_a_row_that_another_transaction_holds_is_a_sentence(postgresql_database:
     with database.write(ACME) as tx:
         portals.add(tx, a_portal(), b"sealed", NOON)
     with database.write(ACME) as holder:
-        portals.load_tokens(holder, a_portal().id)
+        portals.save_tokens(holder, a_portal().id, b"newer")
 
         def wait_briefly() -> None:
             with database.write(ACME) as tx:
                 tx.execute("SET LOCAL lock_timeout = '50ms'")
-                portals.load_tokens(tx, a_portal().id)
+                portals.save_tokens(tx, a_portal().id, b"newest")
 
         with pytest.raises(Busy):
             wait_briefly()
+
+
+def test_one_is_alone_with_a_name_and_others_go_on(database_url: str) -> None:
+    with (
+        contextlib.closing(Database.open(database_url)) as one,
+        contextlib.closing(Database.open(database_url)) as other,
+    ):
+        entered = threading.Event()
+
+        def enter() -> None:
+            with other.alone("a"):
+                entered.set()
+
+        with one.alone("a"):
+            waiting = threading.Thread(target=enter)
+            waiting.start()
+            with other.alone("b"), other.write(ACME) as tx:
+                contacts.insert_many(tx, [a_contact()])
+
+            assert not entered.wait(0.05)
+        waiting.join(10)
+        assert entered.is_set()
 
 
 def test_a_server_that_went_away_is_a_sentence_and_the_next_transaction_works(postgresql_database: Database) -> None:
