@@ -1,0 +1,91 @@
+"""One history under way: the world it is played in, who is who, and what its laws have to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import httpx
+from tests.property.machine.histories import Setup, Step
+from tests.property.machine.laws import Typed
+from tests.property.machine.surroundings import GuardedDatabase, Moments, Wire
+from tests.support.world import World
+
+from mercuri.core.contact import ContactId, LinkState, RunId
+from mercuri.store.runs import Run
+
+#: What a kind of step does.
+Act = Callable[["Life", Step], None]
+
+
+class Life:
+    """One history under way. People are slots; each knows its contact, its record, or both.
+
+    `acts` are the kinds of steps.
+    """
+
+    def __init__(self, world: World, setup: Setup, acts: Mapping[str, Act]) -> None:
+        self.world, self.setup, self.acts = world, setup, acts
+        self.moments = Moments(self._during)
+        self.wire = Wire(world.sandbox, self.moments)
+        guarded: Any = GuardedDatabase(world.app.db, self.moments)
+        self.running = replace(world.app, db=guarded, http=httpx.Client(transport=self.wire))
+        self.typed = Typed()
+        self.contacts: dict[int, ContactId] = {}
+        self.records: dict[int, str] = {}
+        self.asked: Run | None = None  # a run that is not over
+        self.done: list[RunId] = []
+        self.made_by_us: set[str] = set()
+        self.gone_here: set[ContactId] = set()  # deleted by people
+        self.gone_there: set[str] = set()  # archived or merged by people
+        self.archived_by_us: list[str] = []
+        #: What a value was when the last run ended, for each that people changed since, outside of runs.
+        self.fresh_here: dict[tuple[ContactId, str], str] = {}
+        self.fresh_there: dict[tuple[str, str], str] = {}
+        self.has_moved_records = self.undone = self.brake_is_off = False
+
+    def do(self, step: Step) -> None:
+        """One step, a second after whatever was before."""
+        self.world.clock.advance(1)
+        self.acts[step.kind](self, step)
+
+    def _during(self, step: Step) -> None:
+        """Somebody acts during a run: its order with the run's own steps is not known to the laws."""
+        fresh = dict(self.fresh_here), dict(self.fresh_there)
+        self.do(step)
+        self.fresh_here, self.fresh_there = fresh
+
+    def contact(self, who: int) -> ContactId | None:
+        """The contact of a person, deleted or not."""
+        if who not in self.contacts and who in self.records:
+            link = self.world.link(self.resolved(self.records[who]))
+            if link is None or link.contact_id == 0:
+                return None
+            return link.contact_id
+        return self.contacts.get(who)
+
+    def record(self, who: int) -> str | None:
+        """The record of a person, while it is not archived."""
+        record = self.last_record(who)
+        return record if record in self.world.sandbox.contact_ids() else None
+
+    def last_record(self, who: int) -> str | None:
+        """The record of a person, archived or not, or the one that it was merged into."""
+        if who in self.records:
+            return self.resolved(self.records[who])
+        link = self.world.link_of(self.contacts[who]) if who in self.contacts else None
+        if link is None or link.state is LinkState.MERGED:
+            return None
+        return self.resolved(link.record_id)
+
+    def resolved(self, record: str) -> str:
+        """The record that a record was merged into, or itself."""
+        merged, number = self.world.sandbox.portal.merged, int(record)
+        while number in merged:
+            number = merged[number]
+        return str(number)
+
+    def forget(self, *ids: Any) -> None:
+        """Nothing certain is asked of the values of these any more."""
+        self.typed.unsure |= set(ids) - {None}

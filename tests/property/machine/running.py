@@ -1,0 +1,124 @@
+"""Runs: asked for, troubled, gone on with and looked at when they are over; and the rest to which two of them lead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.property.machine.histories import Moment, Step
+from tests.property.machine.laws import Seen, check_rest, demand, norm, see
+from tests.property.machine.life import Life
+from tests.support.fuse import PowerCut
+from tests.support.world import OWNER, PORTAL, adds_up
+
+from mercuri.core.contact import ContactId
+from mercuri.engine import run
+from mercuri.store.runs import Run
+
+DAY = 86_400
+
+
+def sync(life: Life, step: Step) -> None:
+    """A run is made, or one that is not over is gone on with."""
+    go(life, ask(life, full=step.full), step.at)
+
+
+def ask(life: Life, *, full: bool = False, preview: bool = False) -> Run:
+    """The run that is not over, once it can go on, or a new one."""
+    world = life.world
+    world.clock.advance(120)
+    if life.asked is not None:
+        world.clock.advance(600)
+        now = world.run(life.asked)
+        if now.resume_at is not None and now.resume_at > world.clock.now():
+            world.clock.advance((now.resume_at - world.clock.now()).total_seconds())
+        return life.asked
+    life.asked = run.request(world.app, world.ws, PORTAL, full=full, preview=preview, trigger="button", actor=OWNER)
+    return life.asked
+
+
+def go(life: Life, asked: Run, at: Sequence[Moment] = ()) -> Run | None:
+    """Do a run as far as it comes; None when it is not over."""
+    life.moments.start(at)
+    life.wire.clear()
+    before = _deleted(life)
+    life.archived_by_us.clear()
+    try:
+        done = run.execute(life.running, life.world.ws, asked.id, owner="worker")
+    except PowerCut:
+        return None
+    finally:
+        life.moments.start(())
+        life.wire.clear()
+    if done.state == "waiting":
+        return None
+    life.asked = None
+    _check_run(life, done, before)
+    return done
+
+
+def _deleted(life: Life) -> set[ContactId]:
+    with life.world.app.db.read(life.world.ws) as tx:
+        return {ContactId(row.id) for row in tx.execute("SELECT id FROM contact WHERE deleted_at IS NOT NULL")}
+
+
+def _check_run(life: Life, done: Run, before: set[ContactId]) -> None:
+    deleted = _deleted(life) - before - life.gone_here
+    demand(done.state in ("done", "stopped"), "a run ends well", done.state, done.message)
+    demand(done.state == "done" or life.setup.crowd, "a run stops only at the brake", done.message)
+    demand(adds_up(done), "I18 counts add up", done.counts)
+    if done.kind != "undo" and not life.undone:
+        demand(not deleted or life.setup.deletions == "archive", "I14 contacts are deleted only if chosen", deleted)
+        for contact, name in life.fresh_here:
+            edited = contact in deleted and norm(name, life.fresh_here[contact, name]) != norm(
+                name, life.world.contact(contact).fields.get(name, "")
+            )
+            demand(not edited, "I15 an edit here survives a deletion there", contact, name)
+        most = max(len(deleted), len(life.archived_by_us))
+        demand(life.brake_is_off or most <= 10, "the brake stops a run that deletes many", most)
+    if done.state == "done":
+        life.done.append(done.id)
+        life.fresh_here.clear()
+        life.fresh_there.clear()
+
+
+def through(life: Life, asked: Run) -> Run:
+    """A clean run, to its end."""
+    for _ in range(12):
+        done = go(life, asked)
+        if done is not None:
+            return done
+        asked = ask(life)
+    raise AssertionError("the run waits for ever")
+
+
+def rest(life: Life) -> None:
+    """Let all be done that waits; two clean runs must suffice, and the third finds nothing to do."""
+    if life.asked is not None:
+        through(life, ask(life))
+    life.world.clock.advance(1.1 * DAY)
+    for full in (life.has_moved_records, False):
+        if through(life, ask(life, full=full)).state == "stopped":
+            life.world.settings(delete_brake=100)
+            life.brake_is_off = True
+            through(life, ask(life, full=full))
+    seen = quiet(life, "I1 a run without edits does nothing")
+    check_rest(
+        life.setup, seen, life.typed, swept=life.has_moved_records, made_by_us=life.made_by_us, undone=life.undone
+    )
+    life.typed.clear(seen)
+
+
+def quiet(life: Life, law: str) -> Seen:
+    """One more run, which must do nothing."""
+    before = see(life.world)
+    life.world.sandbox.reset_counts()
+    through(life, ask(life))
+    demand(life.world.sandbox.counts()["write"] == 0, law, "wrote to HubSpot", life.world.sandbox.log())
+    after = see(life.world)
+    demand(after.values() == before.values(), law, _difference(before, after))
+    return after
+
+
+def _difference(before: Seen, after: Seen) -> str:
+    pairs = zip(before.values(), after.values(), strict=True)  # type: ignore[call-overload]  # both are tuples
+    return "; ".join(f"{one} -> {other}" for one, other in pairs if one != other)

@@ -1,0 +1,122 @@
+"""Previews that are applied, and runs that are undone and redone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tests.property.machine.histories import MAPPED, Step
+from tests.property.machine.laws import Seen, demand, norm, see, stored
+from tests.property.machine.life import Life
+from tests.property.machine.running import ask, quiet, rest, through
+from tests.support.world import OWNER
+
+from mercuri.core.contact import ContactId, RunId
+from mercuri.engine import run
+from mercuri.store import runs
+from mercuri.store.runs import Run
+
+
+def preview(life: Life, step: Step) -> None:
+    """A preview changes nothing, and applying it does what it showed."""
+    if life.asked is not None:
+        through(life, ask(life))
+    before = see(life.world)
+    life.world.sandbox.reset_counts()
+    shown = through(life, ask(life, preview=True))
+    after = see(life.world)
+    demand(life.world.sandbox.counts()["write"] == 0, "I13 a preview writes nothing there")
+    people = {i: (held.fields, held.deleted_at) for i, held in before.people.items()}
+    demand(people == {i: (h.fields, h.deleted_at) for i, h in after.people.items()}, "I13 a preview changes nobody")
+    if shown.state != "done":
+        return
+    life.asked = run.apply(life.world.app, life.world.ws, shown.id, OWNER, "button")
+    done = through(life, life.asked)
+    if done.state == "done":
+        _check_applied(life, before, shown, done)
+
+
+def _check_applied(life: Life, before: Seen, shown: Run, done: Run) -> None:
+    linked = {link.contact_id for link in before.live}
+    log, after = see(life.world).log, see(life.world)
+    sure = linked - after.failing - life.typed.unsure
+
+    def of(run_id: RunId) -> set[tuple[object, ...]]:
+        return {
+            (row.contact_id, row.field, row.side, norm(row.field, stored(row.field, row.after, life.setup.lossy)))
+            for row in log
+            if row.run_id == run_id and row.field != "*" and row.contact_id in sure
+        }
+
+    demand(of(shown.id) == of(done.id), "I13 applying does what was shown", of(shown.id), of(done.id))
+
+
+def undo(life: Life, step: Step) -> None:
+    """Undo the last run that changed anything; then all is quiet; then redo it."""
+    rest(life)
+    run_id = _to_undo(life)
+    if run_id is None:
+        return
+    life.undone = True
+    before = see(life.world)
+    undoing = _undo_run(life, run_id)
+    rows = [row for row in before.log if row.run_id == run_id and row.field != "*" and not row.planned]
+    _check_back(life, before, rows)
+    quiet(life, "I12 an undo is followed by silence")
+    if undoing is not None:
+        _undo_run(life, undoing)
+        _check_redone(life, before, rows)
+        quiet(life, "I12 a redo is followed by silence")
+
+
+def _undo_run(life: Life, run_id: RunId) -> RunId | None:
+    world = life.world
+    world.clock.advance(120)
+    life.asked = run.undo(world.app, world.ws, run_id, OWNER, "button")
+    return through(life, life.asked).id
+
+
+def _to_undo(life: Life) -> RunId | None:
+    log = see(life.world).log
+    for run_id in reversed(life.done):
+        with life.world.app.db.read(life.world.ws) as tx:
+            found = runs.get(tx, run_id)
+        has_rows = any(row.run_id == run_id and not row.planned for row in log)
+        if has_rows and found.undone_by is None and not found.preview:
+            return run_id
+    return None
+
+
+def _check_back(life: Life, before: Seen, rows: Sequence[Any]) -> None:
+    now = see(life.world)
+    for key, first, last in _spans(rows):
+        stood, stands = _value(before, key), _value(now, key)
+        if stood == last and stands is not None and key[1] != "email":
+            demand(stands == first, "I12 an undo puts back what nobody touched", key, first, last, stands)
+
+
+def _check_redone(life: Life, before: Seen, rows: Sequence[Any]) -> None:
+    now = see(life.world)
+    for key, _, last in _spans(rows):
+        stood, stands = _value(before, key), _value(now, key)
+        if stood == last and stands is not None and key[1] != "email":
+            demand(stands == last, "I12 a redo does it again", key, last, stands)
+
+
+def _spans(rows: Sequence[Any]) -> Iterator[tuple[tuple[Any, ...], str, str]]:
+    """For each value that rows changed: what it was before the first of them, and after the last."""
+    found: dict[tuple[Any, ...], tuple[str, str]] = {}
+    for row in rows:
+        key = (row.side, row.field, row.contact_id if row.side == "mercuri" else row.record_id)
+        found[key] = (found[key][0] if key in found else row.before, row.after)
+    for key, (first, last) in found.items():
+        yield key, first, last
+
+
+def _value(seen: Seen, key: tuple[Any, ...]) -> str | None:
+    side, name, number = key
+    if side == "mercuri":
+        held = seen.people.get(ContactId(number))
+        return None if held is None or held.deleted_at is not None else held.fields.get(name, "")
+    record = seen.alive.get(str(number))
+    return None if record is None else record.values.get(MAPPED[name], "")
