@@ -105,7 +105,7 @@ def test_the_second_of_two_short_numbers_is_not_an_extension(separator):
 
 
 def test_only_the_valid_parts_of_a_split_text_remain():
-    assert phones_in("4155552671/2", "US") == (Phone("+14155552671", kind="fixed_or_mobile"),)
+    assert phones_in("4155552671/2", "US") == (Phone("+14155552671"),)
 
 
 def test_a_repeated_number_is_found_once():
@@ -117,22 +117,6 @@ def test_an_extension_is_kept_apart():
 
     assert isinstance(phone, Phone)
     assert (phone.e164, phone.extension, phone.key) == ("+14155552671", "5", "+14155552671;ext=5")
-
-
-@pytest.mark.parametrize(
-    ("raw", "kind"),
-    [
-        ("+447911123456", "mobile"),
-        ("+442079460958", "fixed"),
-        ("+14155552671", "fixed_or_mobile"),
-        ("+18003569377", "other"),
-    ],
-)
-def test_the_kind_of_a_number_is_told(raw, kind):
-    phone = normalise_phone(raw, "")
-
-    assert isinstance(phone, Phone)
-    assert phone.kind == kind
 
 
 def test_an_empty_text_holds_no_number_and_gives_no_reason():
