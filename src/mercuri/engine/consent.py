@@ -1,7 +1,7 @@
 """Record what a person, a user or HubSpot said about messages; the gate that every send must pass.
 
 The parts, each in its own module: hearing (HubSpot's properties; what contacts show), said (people and staff), gate
-(check, explain, prove) and optouts (to HubSpot).
+(check, explain, prove) and optouts, optout_plan, optout_push (to HubSpot).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mercuri.engine.gate import proof as proof
 from mercuri.engine.hearing import Observed as Observed
 from mercuri.engine.hearing import contacts_changed as contacts_changed
 from mercuri.engine.hearing import hear_records as hear_records
-from mercuri.engine.optouts import push_outs as push_outs
+from mercuri.engine.optout_push import push_outs as push_outs
 from mercuri.engine.said import Recorded as Recorded
 from mercuri.engine.said import record as record
 from mercuri.engine.said import settle_pause as settle_pause

@@ -22,6 +22,7 @@ from mercuri.core.settings import (
 )
 from mercuri.engine import optouts
 from mercuri.engine.app import Actor, App, require
+from mercuri.engine.optout_plan import OWN_STATUS
 from mercuri.engine.portal import change_settings, client_for, refresh_schema
 from mercuri.engine.registers import whole
 from mercuri.errors import BadRequest
@@ -82,7 +83,7 @@ def setup_of(app: App, ws: WorkspaceId, portal_id: PortalId) -> Setup:
         offers,
         consent_problems(mapping, schema) if schema else (),
         {name: at for name, at in last.items() if app.now() - at > SILENCE},
-        any(found.name == optouts.OWN_STATUS for found in schema),
+        any(found.name == OWN_STATUS for found in schema),
     )
 
 
@@ -180,7 +181,7 @@ def _relabel_all(tx: Tx, channel: str) -> None:
 
 _OWN = (
     Property(
-        optouts.OWN_STATUS,
+        OWN_STATUS,
         "SMS status (Mercuri)",
         "enumeration",
         "select",
@@ -188,14 +189,14 @@ _OWN = (
         description="Written by Mercuri. Do not edit.",
     ),
     Property(
-        f"{optouts.OWN_STATUS}_at",
+        f"{OWN_STATUS}_at",
         "SMS status since (Mercuri)",
         "datetime",
         "date",
         description="Written by Mercuri. Do not edit.",
     ),
     Property(
-        f"{optouts.OWN_STATUS}_source",
+        f"{OWN_STATUS}_source",
         "SMS status source (Mercuri)",
         "string",
         "text",

@@ -13,7 +13,7 @@ from typing import Any
 
 from mercuri.core.contact import LinkState, PortalId, Record, RecordId, WorkspaceId
 from mercuri.core.mapping import properties_to_ask
-from mercuri.engine import consent, optouts
+from mercuri.engine import consent, optout_push
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.portal import client_for
 from mercuri.engine.shadow import kept
@@ -76,7 +76,7 @@ def _do(app: App, ws: WorkspaceId, merge: Merge) -> bool:
             return False
         except HubSpotError as error:
             return _end(app, ws, merge, "failed", explain(error).message)
-        optouts.push_outs(app, ws, portal.id)
+        optout_push.push_outs(app, ws, portal.id)
     with app.db.write(ws) as tx:
         merges.set_hubspot(tx, merge.id, "done")
     app.wake()

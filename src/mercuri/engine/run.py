@@ -13,7 +13,7 @@ from mercuri.core.mapping import active_mapping, properties_to_ask, rules_for
 from mercuri.core.properties import Property
 from mercuri.core.retry import FailureClass, next_try
 from mercuri.core.settings import Blanks, PortalSettings
-from mercuri.engine import allowance, comparing, increment, load, optouts, parting, proof, push, settle, sweep
+from mercuri.engine import allowance, comparing, increment, load, optout_push, parting, proof, push, settle, sweep
 from mercuri.engine import preview as plans
 from mercuri.engine import undo as undoing
 from mercuri.engine.app import Actor, App, require
@@ -338,7 +338,7 @@ def _schema(app: App, ws: WorkspaceId, portal: Portal, client: Client, life: tim
 def _push_outs(work: Work) -> None:
     """Opt-outs go out at the start of every run and before its other writes, whatever the settings say."""
     if not work.preview:
-        optouts.push_outs(work.app, work.ws, work.portal_id, calls=work.client.calls)
+        optout_push.push_outs(work.app, work.ws, work.portal_id, calls=work.client.calls)
 
 
 #: The steps of a run: name in the checkpoint, stage that people see, what is done.
