@@ -12,7 +12,7 @@ from mercuri.engine.app import Actor, App, require
 from mercuri.engine.csv_files import Row, checked_columns, read_sheet, suggest_columns
 from mercuri.engine.writes import By, Rules, change, insert, new_contact, rules_of
 from mercuri.errors import UserError
-from mercuri.store import contacts, suppression
+from mercuri.store import contacts, statistics, suppression
 from mercuri.store.contact_rows import Held, NewContact
 from mercuri.store.database import Tx
 
@@ -218,3 +218,4 @@ def _create(tx: Tx, steps: list[_Step], report: ImportReport, by: By) -> None:
     report.duplicates += sum(any(phone in shared for phone in step.phones) for step in steps)
     if steps and not report.dry_run:
         insert(tx, [step.new for step in steps], by)
+        statistics.note_growth(tx, report.created - len(steps), report.created)

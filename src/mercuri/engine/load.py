@@ -12,7 +12,7 @@ from mercuri.engine import dedupe, pull
 from mercuri.engine.work import Work
 from mercuri.errors import HubSpotError
 from mercuri.hubspot.everything import Portion, Progress, read_everything
-from mercuri.store import links, portals, runs, search
+from mercuri.store import links, portals, runs, search, statistics
 from mercuri.store.database import Tx
 from mercuri.store.times import from_ms, to_ms
 
@@ -33,7 +33,7 @@ def load_records(work: Work) -> None:
         place = Progress(**work.checkpoint.get("place", {}))
         for records, portion in _gathered(read_everything(work.client, work.ask, place)):
             # What comes next is on its way while this is stored; its place is stored with it.
-            pull.take_page(work, records, partial(_reached, work, portion), bulk=bulk)
+            pull.take_page(work, records, partial(_reached, work, portion, work.counts["created"]), bulk=bulk)
     with work.step() as tx:
         _end(tx, work, bulk=bulk)
 
@@ -72,9 +72,10 @@ def match_aside(work: Work) -> None:
             pull.store_aside(tx, work, aside)
 
 
-def _reached(work: Work, portion: Portion, tx: Tx) -> None:
+def _reached(work: Work, portion: Portion, created: int, tx: Tx) -> None:
     work.checkpoint["place"] = asdict(portion.progress)
     work.checkpoint["read"] = portion.last
+    statistics.note_growth(tx, created, work.counts["created"])
 
 
 def _end(tx: Tx, work: Work, *, bulk: bool) -> None:

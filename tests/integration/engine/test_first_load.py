@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from tests.support.world import World, adds_up
+from tests.support.world import World, a_world, adds_up
+
+from mercuri.engine import run
+from mercuri.store.database import Database
+from mercuri.store.runs import Run
 
 
 def test_a_first_load_brings_in_every_contact(both: World) -> None:
@@ -36,3 +40,19 @@ def test_a_second_run_without_edits_changes_nothing_and_asks_once(world: World) 
     assert again.counts["updated"] == again.counts["created"] == 0
     assert world.sandbox.counts()["write"] == 0
     assert sum(again.calls.values()) <= 2
+
+
+def test_postgresql_knows_of_a_first_load_from_its_first_page(postgresql_database: Database) -> None:
+    known: list[float] = []
+    with a_world(postgresql_database) as world:
+        world.connect()
+        world.sandbox.add_contacts(600)
+
+        def look(found: Run) -> None:
+            if found.counts.get("created"):
+                with postgresql_database.read(world.ws) as tx:
+                    known.append(tx.execute("SELECT reltuples FROM pg_class WHERE relname = 'link'").scalar_one())
+
+        run.execute(world.app, world.ws, world.ask().id, owner="worker", progress=look)
+
+    assert known[0] >= 500
