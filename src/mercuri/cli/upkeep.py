@@ -126,4 +126,4 @@ def _portal(s: Session, portal: Portal) -> str:
     from mercuri.hubspot.pacing import Lane
 
     client_for(s.app, s.ws, portal, Lane.BUTTON).account()
-    return portal.problem
+    return portal.problem or str(portal.journal.get("problem", ""))

@@ -130,6 +130,7 @@ class PortalSettings:
     mapping: tuple[MappingItem, ...] = DEFAULT_MAPPING
     consent_mapping: tuple[ConsentItem, ...] = ()
     schedule: str = "off"
+    journal: bool = False  # whether HubSpot's journal of events is read, where it cannot call us
     conflict_policy: Policy = Policy.HUBSPOT
     blanks: Blanks = Blanks.KEEP
     match_by: MatchBy = MatchBy.EMAIL
@@ -392,6 +393,7 @@ _READERS: Mapping[str, Callable[[str, object], object]] = {
     "mapping": _mapping,
     "consent_mapping": _consent_mapping,
     "schedule": _schedule,
+    "journal": flag,
     "conflict_policy": choice(Policy),
     "blanks": choice(Blanks),
     "match_by": choice(MatchBy),

@@ -13,6 +13,7 @@ from mercuri.config import Settings
 from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.errors import Forbidden
 from mercuri.hubspot.pacing import Pacer
+from mercuri.hubspot.tokens import AppTokens
 from mercuri.store.database import Database
 from mercuri.store.vault import Vault
 
@@ -38,11 +39,12 @@ def require(actor: Actor, role: str) -> None:
 
 
 class Registry:
-    """What a process keeps per portal: its one pacer."""
+    """What a process keeps: per portal its one pacer, and the token of our app itself."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._pacers: dict[tuple[WorkspaceId, PortalId], tuple[object, Pacer]] = {}
+        self._app_tokens: AppTokens | None = None
 
     def pacer(self, ws: WorkspaceId, portal: PortalId, limits: object, make: Callable[[], Pacer]) -> Pacer:
         """The portal's pacer, made anew when its `limits` (any comparable value) are no longer the same."""
@@ -51,6 +53,17 @@ class Registry:
             if known is None or known[0] != limits:
                 known = self._pacers[ws, portal] = (limits, make())
             return known[1]
+
+    def app_tokens(self, make: Callable[[], AppTokens]) -> AppTokens:
+        """The tokens of our app itself."""
+        with self._mutex:
+            self._app_tokens = self._app_tokens or make()
+            return self._app_tokens
+
+    def forget_app_tokens(self) -> None:
+        """Have the next ones made anew: a scope may have been granted meanwhile."""
+        with self._mutex:
+            self._app_tokens = None
 
 
 @dataclass(frozen=True)

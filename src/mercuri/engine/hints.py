@@ -36,19 +36,20 @@ def note(app: App, hints: Iterable[Hint]) -> int:
         with app.db.read(ANY) as tx:
             workspaces = portals.everywhere(tx, portal)
         for ws in workspaces:
-            _note_in(app, ws, portal, its)
+            with app.db.write(ws) as tx:
+                note_in(tx, portal, its, app.now())
         noted += len(its) if workspaces else 0
     if noted:
         app.wake()
     return noted
 
 
-def _note_in(app: App, ws: WorkspaceId, portal: PortalId, hints: Iterable[Hint]) -> None:
-    with app.db.write(ws) as tx:
-        outbox.note_looks(tx, portal, _records(hints), app.now())
-        before = portals.get(tx, portal).hint_at
-        if before is None or app.now() - before >= _SHOWN_EVERY:
-            portals.save(tx, portal, hint_at=app.now())
+def note_in(tx: Tx, portal: PortalId, hints: Iterable[Hint], now: datetime) -> None:
+    """Note the records that hints name, in the transaction of one workspace that has their portal."""
+    outbox.note_looks(tx, portal, _records(hints), now)
+    before = portals.get(tx, portal).hint_at
+    if before is None or now - before >= _SHOWN_EVERY:
+        portals.save(tx, portal, hint_at=now)
 
 
 def _records(hints: Iterable[Hint]) -> Mapping[RecordId, bool]:

@@ -49,13 +49,13 @@ def authorize_url(app: App, state: str) -> str:
             "No HubSpot app is configured. Set MERCURI_HUBSPOT_CLIENT_ID and MERCURI_HUBSPOT_CLIENT_SECRET, "
             "or connect with a static token."
         )
-    return _oauth(app).authorize_url(state)
+    return oauth_of(app).authorize_url(state)
 
 
 def connect_code(app: App, ws: WorkspaceId, code: str, actor: Actor) -> Portal:
     """Connect the portal whose owner came back from HubSpot with this code."""
     require(actor, "manager")
-    grant = _oauth(app).exchange(code)
+    grant = oauth_of(app).exchange(code)
     return _connect(app, ws, grant.tokens, grant.hub_id, actor)
 
 
@@ -79,7 +79,7 @@ def client_for(
     cancelled: Callable[[], bool] | None = None,
 ) -> Client:
     """A client of a connected portal, in a lane of its one request budget."""
-    service = TokenService(PortalTokens(app, ws, portal.id), _oauth(app), app.now)
+    service = TokenService(PortalTokens(app, ws, portal.id), oauth_of(app), app.now)
     pacer = pacer_of(app, ws, portal)
     api_url = app.settings.hubspot_api_url
     return Client(app.http, api_url, service, pacer, portal=portal.id, lane=lane, calls=calls, cancelled=cancelled)
@@ -105,6 +105,8 @@ def change_settings(
     with app.db.write(ws) as tx:
         portal = portals.get(tx, portal_id)
         settings = _with(portal.settings, values)
+        if settings.journal and not portal.settings.journal:
+            _begin_journal(tx, app, portal)
         settings = replace(settings, mapping=with_types(settings.mapping, portals.schema(tx, portal_id)))
         portals.update_settings(tx, portal_id, settings)
         if "schedule" in values:
@@ -114,6 +116,16 @@ def change_settings(
         _ask_for_reading(tx, portal, settings)
         users.note_audit(tx, actor.name, "settings.changed", {"portal": portal_id, "keys": sorted(values)}, app.now())
     return settings
+
+
+def _begin_journal(tx: Tx, app: App, portal: Portal) -> None:
+    """The journal is read from its oldest event; our app reads it, not whoever connected the portal."""
+    if not app.settings.hubspot_client_id or not portal.id.isdecimal():
+        raise UserError(
+            "The journal was not turned on: it is read with the id and secret of a HubSpot app that is installed in "
+            "this account. Set MERCURI_HUBSPOT_CLIENT_ID and MERCURI_HUBSPOT_CLIENT_SECRET, and connect by OAuth."
+        )
+    portals.save(tx, portal.id, journal={})
 
 
 def _with(settings: PortalSettings, values: Mapping[str, object]) -> PortalSettings:
@@ -190,7 +202,7 @@ def _account(app: App, client: Client, tokens: Tokens, hub_id: str | None) -> Ac
     except MissingScope:
         pass
     if not hub_id and app.settings.hubspot_client_id:
-        hub_id = _oauth(app).introspect(tokens.access).hub_id
+        hub_id = oauth_of(app).introspect(tokens.access).hub_id
     return Account(hub_id or f"static-{app.vault.keyed_hash(tokens.access)[:8]}")
 
 
@@ -207,7 +219,7 @@ def ensure_own_id(app: App, ws: WorkspaceId, portal: Portal, client: Client) -> 
 
 def _first_client(app: App, tokens: Tokens) -> Client:
     """A client for a portal that is not stored yet."""
-    service = TokenService(_Unstored(tokens), _oauth(app), app.now)
+    service = TokenService(_Unstored(tokens), oauth_of(app), app.now)
     limit = Limit.parse(app.settings.burst_limit or BURST[tokens.kind])
     pacer = Pacer(limit, Limit.parse(app.settings.search_limit))
     return Client(app.http, app.settings.hubspot_api_url, service, pacer, portal="")
@@ -242,7 +254,8 @@ def pacer_of(app: App, ws: WorkspaceId, portal: Portal) -> Pacer:
     return app.portals.pacer(ws, portal.id, (burst, app.settings.search_limit, share, zone), make)
 
 
-def _oauth(app: App) -> OAuth:
+def oauth_of(app: App) -> OAuth:
+    """Our app, as HubSpot's OAuth knows it."""
     settings = app.settings
     secret = settings.hubspot_client_secret.get_secret_value()
     urls = (settings.hubspot_api_url, settings.hubspot_app_url)

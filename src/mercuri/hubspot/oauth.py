@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -92,6 +92,10 @@ class OAuth:
         fresh = self._tokens(answer)
         # HubSpot may leave out what has not changed: keep what we had.
         return replace(fresh, refresh=fresh.refresh or tokens.refresh, scopes=fresh.scopes or tokens.scopes)
+
+    def for_app(self, scopes: Sequence[str]) -> Tokens:
+        """A token of the app itself, for what belongs to no portal; there is nothing to refresh it with."""
+        return self._tokens(self._ask(self._token_url, {"grant_type": "client_credentials", "scope": " ".join(scopes)}))
 
     def introspect(self, token: str) -> Introspection:
         """Ask whose token this is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,6 +30,14 @@ class Tokens:
     expires_at: datetime | None = None
     scopes: tuple[str, ...] = ()
     kind: Literal["oauth", "static"] = "oauth"
+
+
+class Bearer(Protocol):
+    """Whoever hands out a token that works."""
+
+    def bearer(self, *, renew: str | None = None) -> str:
+        """A token to send; `renew` is one that HubSpot has just refused with 401."""
+        ...
 
 
 class TokenStore(Protocol):
@@ -70,21 +78,16 @@ class TokenService:
         """
         with self._mutex:
             tokens = self._tokens or self._store.load()
-            if not self._works(tokens, renew):
+            if not _works(tokens, renew, self._now()):
                 tokens = self._renewed(renew)
             self._tokens = tokens
             return tokens.access
-
-    def _works(self, tokens: Tokens, refused: str | None) -> bool:
-        if tokens.access == refused:
-            return False
-        return tokens.expires_at is None or tokens.expires_at - self._now() > EARLY
 
     def _renewed(self, refused: str | None) -> Tokens:
         with self._store.lock():
             # Another process may have done it while we waited for the lock.
             tokens = self._store.load()
-            if self._works(tokens, refused):
+            if _works(tokens, refused, self._now()):
                 return tokens
             if tokens.refresh is None:
                 raise Unauthorised(
@@ -106,3 +109,23 @@ class TokenService:
             except (RateLimited, Unavailable):
                 self._sleep(pause)
         return self._oauth.refresh(tokens)
+
+
+class AppTokens:
+    """Hands out tokens of our app itself (client credentials), kept in memory. Safe to share among threads."""
+
+    def __init__(self, oauth: OAuth, scopes: Sequence[str], now: Callable[[], datetime]) -> None:
+        self._oauth, self._scopes, self._now = oauth, scopes, now
+        self._mutex = threading.Lock()
+        self._tokens: Tokens | None = None
+
+    def bearer(self, *, renew: str | None = None) -> str:
+        """A token to send. Raises UserError when our own app is misconfigured, BadRequest when a scope is refused."""
+        with self._mutex:
+            if self._tokens is None or not _works(self._tokens, renew, self._now()):
+                self._tokens = self._oauth.for_app(self._scopes)
+            return self._tokens.access
+
+
+def _works(tokens: Tokens, refused: str | None, now: datetime) -> bool:
+    return tokens.access != refused and (tokens.expires_at is None or tokens.expires_at - now > EARLY)

@@ -15,7 +15,7 @@ import httpx
 from mercuri.errors import HubSpotError, RateLimited, Unauthorised, Unavailable
 from mercuri.hubspot.errors import from_answer
 from mercuri.hubspot.pacing import Lane, Pacer
-from mercuri.hubspot.tokens import TokenService
+from mercuri.hubspot.tokens import Bearer
 from mercuri.hubspot.wire import loads
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class Transport:
     """Sends requests to one portal. Safe to share among threads."""
 
     def __init__(
-        self, http: httpx.Client, api_url: str, tokens: TokenService, pacer: Pacer, *, portal: str, calls: Calls
+        self, http: httpx.Client, api_url: str, tokens: Bearer, pacer: Pacer, *, portal: str, calls: Calls
     ) -> None:
         self.api_url = api_url.rstrip("/")
         self.pacer, self.portal, self.calls = pacer, portal, calls

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from mercuri.core.contact import WorkspaceId
-from mercuri.engine import consent, dedupe, hints
+from mercuri.engine import consent, dedupe, hints, journal
 from mercuri.engine import run as runs
 from mercuri.engine import schedule as times
 from mercuri.engine.app import SYSTEM, App
@@ -15,6 +15,7 @@ from mercuri.errors import Clash
 from mercuri.store import portals
 from mercuri.store import runs as stored_runs
 from mercuri.store.portals import Portal
+from mercuri.store.runs import Run
 
 #: How often a portal with a schedule is read completely: records erased in HubSpot vanish from its lists unannounced.
 SWEEP_EVERY = timedelta(days=1)
@@ -37,7 +38,9 @@ class Duty:
 
 def start_scheduled(app: App, ws: WorkspaceId) -> None:
     """Ask for the runs that are due. A time missed while nobody was running is caught up once."""
-    for portal in _scheduled(app, ws):
+    for portal in _connected(app, ws):
+        if portal.settings.schedule == "off":
+            continue
         now = app.now()
         following = times.next_time(portal.settings.schedule, now, str(portal.account.get("time_zone") or "UTC"))
         if portal.next_at is not None and portal.next_at <= now:
@@ -52,19 +55,28 @@ def start_scheduled(app: App, ws: WorkspaceId) -> None:
 
 
 def start_sweeps(app: App, ws: WorkspaceId) -> None:
-    """Ask for a full run of every scheduled portal a day after its last: it finds what no other reading can."""
-    for portal in _scheduled(app, ws):
-        now = app.now()
+    """Ask for a full run of every portal that needs one: it finds what no other reading can."""
+    for portal in _connected(app, ws):
         with app.db.read(ws) as tx:
             last = stored_runs.newest(tx, portal.portal_id, "full")
-        is_swept = portal.swept_at is not None and now - portal.swept_at < SWEEP_EVERY
-        is_tried = last is not None and now - last.created_at < SWEEP_EVERY
-        if portal.watermark is None or is_swept or is_tried:
+        if not _is_sweep_due(portal, last, app.now()):
             continue
         try:
             runs.request(app, ws, portal.portal_id, full=True, trigger="schedule", actor=SYSTEM)
         except Clash:
             continue  # a run is under way: the sweep follows it
+
+
+def _is_sweep_due(portal: Portal, last: Run | None, now: datetime) -> bool:
+    """A day after the last one where there is a schedule, and once where events of the journal may be lost."""
+    if portal.watermark is None:
+        return False
+    noticed = journal.gap_at(portal)
+    if noticed is not None and (last is None or last.created_at < noticed):
+        return True
+    is_tried = last is not None and now - last.created_at < SWEEP_EVERY
+    is_swept = portal.swept_at is not None and now - portal.swept_at < SWEEP_EVERY and noticed is None
+    return not is_tried and not is_swept and (portal.settings.schedule != "off" or noticed is not None)
 
 
 def push_opt_outs(app: App, ws: WorkspaceId) -> None:
@@ -93,18 +105,16 @@ def forget_quiet_runs(app: App, ws: WorkspaceId) -> None:
         stored_runs.forget_quiet(tx, app.now() - QUIET_LIFE)
 
 
-def _scheduled(app: App, ws: WorkspaceId) -> Iterator[Portal]:
+def _connected(app: App, ws: WorkspaceId) -> list[Portal]:
     with app.db.read(ws) as tx:
-        known = portals.all(tx)
-    for portal in known:
-        if portal.state == "connected" and portal.settings.schedule != "off":
-            yield portal
+        return [portal for portal in portals.all(tx) if portal.state == "connected"]
 
 
 #: The whole list.
 DUTIES: tuple[Duty, ...] = (
     Duty("opt-outs", timedelta(0), push_opt_outs, always=True),
     Duty("hints", timedelta(seconds=1), hints.look),
+    Duty("journal", timedelta(seconds=10), journal.read),
     Duty("scheduled runs", timedelta(seconds=5), start_scheduled),
     Duty("sweeps", timedelta(minutes=1), start_sweeps),
     Duty("duplicates", timedelta(seconds=2), settle_duplicates, always=True),

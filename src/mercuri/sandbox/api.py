@@ -109,7 +109,7 @@ class Sandbox(Acts):
             if path.startswith("/sandbox/"):
                 return admin.answer(self, method, path, body)
             if path.startswith(FILES):
-                return self.journal.file(path)
+                return self._faulty(method, path, lambda: self.journal.file(path))
             if pages.is_page(path):
                 return pages.answer(self, method, path, query, body)
             return self._api(method, path, query, {name.lower(): value for name, value in headers.items()}, body)
@@ -120,20 +120,20 @@ class Sandbox(Acts):
         self.portal.tick()
 
     def _api(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        fault = self.faults.take(method, path)
         kind = kind_of(method, path)
-        try:
-            if fault is not None:
-                answer = self._struck(fault, path, lambda: self._normal(method, path, query, headers, body))
-            else:
-                answer = self._normal(method, path, query, headers, body)
-        except Refusal as refusal:
-            answer = self._refused(refusal)
+        answer = self._faulty(method, path, lambda: self._normal(method, path, query, headers, body))
         self._counts["throttled" if answer.status == 429 else kind] += 1
         logged = "/oauth/v1/access-tokens/..." if "/access-tokens/" in path else path
         told = {"method": method, "path": logged, "status": answer.status, "kind": kind, "fate": answer.fate}
         self._log.append({"at": self._ms, **told})
         return answer
+
+    def _faulty(self, method: str, path: str, work: Callable[[], Answer]) -> Answer:
+        fault = self.faults.take(method, path)
+        try:
+            return work() if fault is None else self._struck(fault, path, work)
+        except Refusal as refusal:
+            return self._refused(refusal)
 
     def _normal(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if len(path) + len(query) > MOST_URL_CHARACTERS:

@@ -67,10 +67,15 @@ class Journal:
         self._rng = rng
         self._subscriptions: dict[int, Subscription] = {}
         self._open: list[dict[str, Any]] = []
+        self._open_ms = 0
         self._files: list[File] = []
         self._links: dict[str, tuple[File, int]] = {}
         self._next = 1000
         portal.listeners.append(self.hear)
+
+    def subscriptions(self) -> list[Subscription]:
+        """What is subscribed to, oldest first."""
+        return list(self._subscriptions.values())
 
     def hear(self, event: Event) -> None:
         """Write an event down, if somebody subscribed to it."""
@@ -97,6 +102,7 @@ class Journal:
         return any(unsaid if each.properties is None else name in each.properties for each in subscriptions)
 
     def _entry(self, record_id: int, action: str, at_ms: int, values: dict[str, str]) -> dict[str, Any]:
+        self._open_ms = at_ms
         return {
             "type": "GDPR_PRIVACY_DELETION" if action == "GDPR_DELETE" else "OBJECT",
             "portalId": self._portal.portal_id,
@@ -174,12 +180,12 @@ class Journal:
             case ["latest"]:
                 return self._told(self._files[-1:])
             case ["offset", offset, "next"]:
-                return self._told(self._after(whole(offset) or 0)[:1])
+                return self._told(self._after(offset)[:1])
             case ["batch", offset, "next", count]:
                 most = whole(count) or 0
                 if not 1 <= most <= _MOST_FILES:
                     raise invalid(f"count must be between 1 and {_MOST_FILES}")
-                found = self._after(whole(offset) or 0)[:most]
+                found = self._after(offset)[:most]
                 return json_answer({"results": [self._link(each) for each in found]}) if found else Answer(204)
         return None
 
@@ -191,15 +197,19 @@ class Journal:
         self._links[file.key] = (file, until)
         return {"url": f"{self._address()}{FILES}{file.key}", "expiresAt": iso(until), "currentOffset": file.offset}
 
-    def _after(self, offset: int) -> list[File]:
-        return self._files[bisect_right([each.offset for each in self._files], offset) :]
+    def _after(self, offset: str) -> list[File]:
+        number = whole(offset)
+        if number is None:
+            raise invalid("The offset is unknown")
+        return self._files[bisect_right([each.offset for each in self._files], number) :]
 
     def _publish(self) -> None:
+        if self._open:
+            key = f"{self._rng.getrandbits(160):040x}"
+            self._files.append(File(self._number(), self._open_ms, key, tuple(self._open)))
+            self._open = []
         now = self._portal.now_ms()
         self._files = [each for each in self._files if each.at_ms + _KEPT_MS > now]
-        if self._open:
-            self._files.append(File(self._number(), now, f"{self._rng.getrandbits(160):040x}", tuple(self._open)))
-            self._open = []
 
     def _number(self) -> int:
         self._next += self._rng.randrange(1, 10)

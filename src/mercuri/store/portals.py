@@ -32,7 +32,7 @@ class LeaseLost(AppError):
 class Portal:
     """One HubSpot account as connected. `state` is connected, reconnect or disconnected.
 
-    `reading`, `sweep`, `usage` and `account` are plain JSON data of the engine. Tokens are not part of it.
+    `reading`, `sweep`, `journal`, `usage` and `account` are plain JSON data of the engine. Tokens are not part of it.
     """
 
     id: PortalId
@@ -48,6 +48,7 @@ class Portal:
     swept_at: datetime | None = None
     sweep: Mapping[str, Any] = field(default_factory=dict)
     hint_at: datetime | None = None
+    journal: Mapping[str, Any] = field(default_factory=dict)
     usage: Mapping[str, Any] = field(default_factory=dict)
     next_at: datetime | None = None
     parked_until: datetime | None = None
@@ -72,12 +73,13 @@ _COLUMNS = (
     _p.swept_at,
     _p.sweep,
     _p.hint_at,
+    _p.journal,
     _p.usage,
     _p.next_at,
     _p.parked_until,
 )
 _TIMES = ("watermark", "swept_at", "hint_at", "next_at", "parked_until")
-_DOCUMENTS = ("account", "reading", "sweep", "usage")
+_DOCUMENTS = ("account", "reading", "sweep", "journal", "usage")
 
 
 def add(tx: Tx, portal: Portal, secrets: bytes | None, at: datetime) -> None:

@@ -146,6 +146,7 @@ portal = Table(
     Column("swept_at", BigInteger),
     Column("sweep", Text, nullable=False, server_default="{}"),  # what the last full sweep proved
     Column("hint_at", BigInteger),  # last webhook or journal event
+    Column("journal", Text, nullable=False, server_default="{}"),  # how far HubSpot's journal is read
     Column("usage", Text, nullable=False, server_default="{}"),
     Column("next_at", BigInteger),  # next scheduled run
     Column("parked_until", BigInteger),

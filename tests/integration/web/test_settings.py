@@ -211,3 +211,17 @@ def test_the_use_of_the_day_and_a_pause_are_shown(site: Site, owner: Browser) ->
     assert "300 of the 1,000" in shown
     assert "30 %" in shown
     assert "HubSpot takes no more requests for now" in shown
+
+
+def test_the_journal_is_turned_on_with_a_tick_and_has_a_light(owner: Browser, site: Site) -> None:
+    action = f"/settings/rules/{_portal(site).id}"
+    owner.submit(owner.page("/settings/rules").one("form", action=action), journal="on")
+    waiting = owner.get("/settings").text
+    app, ws, portal = site.services.app, site.services.default_workspace, _portal(site)
+    with app.db.write(ws) as tx:
+        portals.save(tx, portal.id, journal={"read_at": app.now().isoformat(), "problem": "HubSpot did not answer."})
+    broken = owner.get("/settings").text
+
+    assert portal.settings.journal
+    assert "once the first sync is done" in waiting
+    assert "HubSpot did not answer. It is tried again every few minutes." in broken

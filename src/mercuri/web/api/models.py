@@ -335,6 +335,7 @@ class PortalOut(Out):
     scopes: list[str] = []
     watermark: datetime | None = None
     next_at: datetime | None = None
+    hint_at: datetime | None = None
 
 
 class PortalIn(In):

@@ -6,13 +6,14 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import RedirectResponse, Response
 
 from mercuri.core.contact import PortalId, WorkspaceId
+from mercuri.engine import journal
 from mercuri.engine import portal as engine_portal
 from mercuri.errors import HubSpotError, UserError
 from mercuri.hubspot.oauth import OPTIONAL_SCOPES, SCOPES
@@ -28,6 +29,8 @@ router = APIRouter()
 PortalPath = Annotated[str, Path(max_length=50)]
 Sent = Annotated[Form, Depends(sent)]
 _STATE = "oauth_state"
+#: After how long without a look into the journal something is wrong with us.
+_STALE = timedelta(minutes=15)
 #: What does not work without a scope.
 NEEDED_FOR = {
     "oauth": "connecting at all",
@@ -49,6 +52,17 @@ class PortalShown:
     linked: int
     failing: int
     parked_until: datetime | None  # None once it is over
+    journal: Light
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """How something does, in a word with a tone, and a sentence that may end in a moment."""
+
+    word: str
+    tone: str
+    about: str
+    at: datetime | None = None
 
 
 @router.get("/settings")
@@ -68,6 +82,7 @@ def _page(request: Request, ws: WorkspaceId, problem: str = "") -> Response:
                 links.count(tx, portal.id),
                 len(failures.recent(tx, portal=portal.id, limit=1000)),
                 portal.parked_until if portal.parked_until and portal.parked_until > now else None,
+                journal_light(portal, now),
             )
             for portal in portals.all(tx)
         ]
@@ -82,6 +97,21 @@ def _page(request: Request, ws: WorkspaceId, problem: str = "") -> Response:
         redirect=services_of(request).settings.redirect_uri,
         may_edit=may_edit(request),
     )
+
+
+def journal_light(portal: Portal, now: datetime) -> Light:
+    """How the reading of HubSpot's journal does."""
+    read_at = portal.journal.get("read_at")
+    at = datetime.fromisoformat(read_at) if read_at else None
+    if portal.journal.get("problem"):
+        return Light("not read", "bad", f"{portal.journal['problem']} It is tried again every few minutes.")
+    if journal.gap_at(portal):
+        return Light("gap", "warn", f"{journal.GAP} It was read again", at)
+    if at is None:
+        return Light("waiting", "", "It is read once the first sync is done and a worker runs.")
+    if now - at > _STALE:
+        return Light("not read", "bad", "No worker reads it; start one. It was last read", at)
+    return Light("read", "good", "last", at)
 
 
 def _missing(portal: Portal) -> list[tuple[str, str]]:

@@ -105,7 +105,8 @@ def _values(portal: Portal | None) -> dict[str, object]:
         return {}
     settings = portal.settings
     chosen = {choice.key: getattr(settings, choice.key).value for choice in CHOICES}
-    return {**chosen, **{key: getattr(settings, key) for key, *_ in NUMBERS}, "schedule": settings.schedule}
+    others = {key: getattr(settings, key) for key in ("schedule", "journal", *(key for key, *_ in NUMBERS))}
+    return {**chosen, **others}
 
 
 def _next_times(portal: Portal | None, now: datetime) -> list[datetime]:
@@ -127,6 +128,7 @@ def save(request: Request, manager: Manager, portal_id: PortalPath, form: Sent) 
     try:
         values |= {key: _whole(form[key], name) for key, name, *_ in NUMBERS if key in form}
         values["schedule"] = form.get("schedule") or "off"
+        values["journal"] = form.get("journal") == "on"
         engine_portal.change_settings(
             app_of(request), manager.workspace, PortalId(portal_id), values, actor_of(manager)
         )
