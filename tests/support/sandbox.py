@@ -9,6 +9,18 @@ from typing import Any
 import httpx
 
 from mercuri.sandbox import Running, Sandbox, start_in_thread
+from mercuri.sandbox.answers import Answer
+
+
+def arrived(answer: Answer) -> httpx.Response:
+    """What httpx makes of an answer of the sandbox's, and of what becomes of it on the way."""
+    if answer.fate == "cut":
+        raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+    if answer.fate == "truncated":
+        raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+    if answer.fate == "timeout":
+        raise httpx.ReadTimeout("The read operation timed out")
+    return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
 
 
 class SandboxTransport(httpx.BaseTransport):
@@ -20,15 +32,7 @@ class SandboxTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         path, _, query = request.url.raw_path.decode("ascii").partition("?")
         answer = self.sandbox.handle(request.method, path, query, dict(request.headers), request.read())
-        if answer.fate == "cut":
-            raise httpx.RemoteProtocolError("Server disconnected without sending a response.", request=request)
-        if answer.fate == "truncated":
-            raise httpx.RemoteProtocolError(
-                "peer closed connection without sending complete message body", request=request
-            )
-        if answer.fate == "timeout":
-            raise httpx.ReadTimeout("The read operation timed out", request=request)
-        return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body, request=request)
+        return arrived(answer)
 
 
 @contextmanager

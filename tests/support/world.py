@@ -25,6 +25,8 @@ from mercuri.store.database import ANY, Database
 from mercuri.store.links import Link
 from mercuri.store.runs import Run
 
+#: Where HubSpot is.
+HUBSPOT = "https://hubspot.test"
 OWNER = Actor("olga", "owner")
 KEY = Fernet.generate_key().decode()
 PORTAL = PortalId("4242")
@@ -154,8 +156,8 @@ def a_world(database: Database, clock: Clock | None = None, **sandbox: Any) -> I
     portal_there = Sandbox(now=clock.now, **sandbox)
     settings = Settings(
         secret_key=KEY,
-        hubspot_api_url="https://hubspot.test",
-        hubspot_app_url="https://hubspot.test",
+        hubspot_api_url=HUBSPOT,
+        hubspot_app_url=HUBSPOT,
         hubspot_client_id="sandbox-client",
         hubspot_client_secret="sandbox-secret",
         burst_limit="100000/1",

@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
 from mercuri.core.contact import Address, ContactId, Fields, Origin, RunId
 from mercuri.core.normalise import clean_text, fold_name
 from mercuri.store import schema, search
 from mercuri.store.database import Tx
 from mercuri.store.jsons import loads
+from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import from_ms, maybe_moment, to_ms
 
 #: Longest sort key: PostgreSQL cannot index more than about 2,700 bytes.
@@ -203,15 +205,18 @@ def chunks(ids: Collection[Any]) -> Iterator[list[Any]]:
         yield all_ids[start : start + _CHUNK]
 
 
+_ADDRESSES = Statement(
+    sa.select(_a.contact_id, _a.kind, _a.raw, _a.normal, _a.label, _a.is_primary, _a.problem, _a.extension)
+    .where(_a.workspace_id == WORKSPACE, _a.contact_id.in_(bindparam("contacts", expanding=True)))
+    .order_by(_a.contact_id, _a.position),
+    lists=["contacts"],
+)
+
+
 def addresses(tx: Tx, ids: Collection[ContactId]) -> dict[ContactId, tuple[Address, ...]]:
     """The addresses of contacts, in order; a contact without any is left out."""
     found: dict[ContactId, list[Address]] = {}
     for chunk in chunks(ids):
-        query = (
-            sa.select(_a.contact_id, _a.kind, _a.raw, _a.normal, _a.label, _a.is_primary, _a.problem, _a.extension)
-            .where(_a.workspace_id == tx.workspace, _a.contact_id.in_(chunk))
-            .order_by(_a.contact_id, _a.position)
-        )
-        for id_, *values in tx.execute(query):
+        for id_, *values in tx.run(_ADDRESSES, contacts=chunk):
             found.setdefault(id_, []).append(Address(*values))
     return {id_: tuple(items) for id_, items in found.items()}

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
 from mercuri.core.contact import STANDARD, Address, ContactId, Fields, Origin, RunId
 from mercuri.errors import Clash, NotFound
@@ -23,12 +24,43 @@ from mercuri.store.pages import Query as Query
 from mercuri.store.pages import page as page
 from mercuri.store.shown import get as get
 from mercuri.store.shown import many as many
+from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import to_ms
 
 _c = schema.contact.c
 _a = schema.address.c
 #: A bulk load indexes so many contacts at a time.
 _BULK = 10_000
+
+
+_HELD = sa.select(*rows.HELD_COLUMNS).where(_c.workspace_id == WORKSPACE, _c.id.in_(bindparam("ids", expanding=True)))
+_GET = Statement(_HELD, lists=["ids"])
+_LOCK = Statement(_HELD.order_by(_c.id).with_for_update(), lists=["ids"])
+_THIS = sa.and_(_c.workspace_id == WORKSPACE, _c.id == bindparam("this"))
+_WRITE = Statement(
+    sa.update(schema.contact)
+    .where(_THIS)
+    .values({name: bindparam(name) for name in (*STANDARD, "custom", "origins", "name_key", "email_key", "search")})
+    .values(version=_c.version + 1, updated_at=bindparam("at"))
+)
+_NO_ADDRESSES = Statement(
+    sa.delete(schema.address).where(_a.workspace_id == WORKSPACE, _a.contact_id == bindparam("this"))
+)
+_HOLDERS = Statement(
+    sa.select(_a.normal, _a.contact_id)
+    .distinct()
+    .join(schema.contact, _c.id == _a.contact_id)
+    .where(
+        _a.workspace_id == WORKSPACE,
+        _a.kind == bindparam("kind"),
+        _a.normal.in_(bindparam("normals", expanding=True)),
+        _c.workspace_id == WORKSPACE,
+        _c.deleted_at.is_(None),
+        _c.merged_into.is_(None),
+    )
+    .order_by(_a.normal, _a.contact_id),
+    lists=["normals"],
+)
 
 
 def insert_many(tx: Tx, contacts: Sequence[NewContact], *, bulk: bool = False) -> list[ContactId]:
@@ -53,8 +85,7 @@ def held(tx: Tx, ids: Collection[ContactId]) -> dict[ContactId, Held]:
     """The contacts that exist, deleted and absorbed ones too."""
     found: dict[ContactId, Held] = {}
     for chunk in rows.chunks(ids):
-        query = sa.select(*rows.HELD_COLUMNS).where(_c.workspace_id == tx.workspace, _c.id.in_(chunk))
-        found.update((row[0], rows.held_of(row)) for row in tx.execute(query))
+        found.update((row[0], rows.held_of(row)) for row in tx.run(_GET, ids=chunk))
     return found
 
 
@@ -95,12 +126,10 @@ def set_addresses(tx: Tx, id_: ContactId, addresses: Sequence[Address], at: date
 
 
 def _locked(tx: Tx, id_: ContactId) -> Held:
-    row = tx.execute(
-        sa.select(*rows.HELD_COLUMNS).where(_c.workspace_id == tx.workspace, _c.id == id_).with_for_update()
-    ).first()
-    if row is None:
+    found = lock(tx, [id_])
+    if not found:
         raise NotFound("There is no such contact.")
-    return rows.held_of(row)
+    return found[id_]
 
 
 def _without_stale(tx: Tx, id_: ContactId, new: Sequence[Address], stale: Collection[str]) -> list[Address]:
@@ -113,23 +142,17 @@ def _without_stale(tx: Tx, id_: ContactId, new: Sequence[Address], stale: Collec
 def _write(
     tx: Tx, id_: ContactId, fields: Fields, origins: Mapping[str, Origin], new: Sequence[Address], at: datetime
 ) -> None:
-    change = (
-        sa.update(schema.contact)
-        .where(_c.workspace_id == tx.workspace, _c.id == id_)
-        .values(
-            {name: fields[name] for name in STANDARD}
-            | {
-                "custom": rows.custom_text(fields),
-                "origins": rows.origins_text(fields, origins),
-                "name_key": rows.name_key(fields),
-                "email_key": rows.email_key(fields),
-                "search": search.text_of(fields, new),
-                "version": _c.version + 1,
-                "updated_at": to_ms(at),
-            }
-        )
+    tx.run(
+        _WRITE,
+        this=id_,
+        **{name: fields[name] for name in STANDARD},
+        custom=rows.custom_text(fields),
+        origins=rows.origins_text(fields, origins),
+        name_key=rows.name_key(fields),
+        email_key=rows.email_key(fields),
+        search=search.text_of(fields, new),
+        at=to_ms(at),
     )
-    tx.execute(change)
     _replace_addresses(tx, id_, new)
 
 
@@ -144,15 +167,14 @@ def lock(tx: Tx, ids: Collection[ContactId]) -> dict[ContactId, Held]:
     """`held`, and nobody else changes these contacts until the transaction ends."""
     found: dict[ContactId, Held] = {}
     for chunk in rows.chunks(sorted(ids)):
-        query = sa.select(*rows.HELD_COLUMNS).where(_c.workspace_id == tx.workspace, _c.id.in_(chunk))
-        found.update((row[0], rows.held_of(row)) for row in tx.execute(query.order_by(_c.id).with_for_update()))
+        found.update((row[0], rows.held_of(row)) for row in tx.run(_LOCK, ids=chunk))
     return found
 
 
 def _replace_addresses(tx: Tx, id_: ContactId, new: Sequence[Address]) -> None:
     if rows.addresses(tx, [id_]).get(id_, ()) == tuple(new):
         return
-    tx.execute(sa.delete(schema.address).where(_a.workspace_id == tx.workspace, _a.contact_id == id_))
+    tx.run(_NO_ADDRESSES, this=id_)
     tx.insert_many(schema.address, rows.ADDRESS_COLUMNS, rows.address_rows(tx, id_, new))
 
 
@@ -218,21 +240,7 @@ def holders(tx: Tx, kind: str, normals: Collection[str]) -> dict[str, list[Conta
     """The live contacts of each address in normal form, ascending; an address that nobody has is left out."""
     found: dict[str, list[ContactId]] = {}
     for chunk in rows.chunks(dict.fromkeys(normals)):
-        query = (
-            sa.select(_a.normal, _a.contact_id)
-            .distinct()
-            .join(schema.contact, _c.id == _a.contact_id)
-            .where(
-                _a.workspace_id == tx.workspace,
-                _a.kind == kind,
-                _a.normal.in_(chunk),
-                _c.workspace_id == tx.workspace,
-                _c.deleted_at.is_(None),
-                _c.merged_into.is_(None),
-            )
-            .order_by(_a.normal, _a.contact_id)
-        )
-        for normal, id_ in tx.execute(query):
+        for normal, id_ in tx.run(_HOLDERS, kind=kind, normals=chunk):
             found.setdefault(normal, []).append(id_)
     return found
 

@@ -25,6 +25,7 @@ from mercuri.errors import UserError
 from mercuri.store import postgresql
 from mercuri.store.refusals import Busy as Busy
 from mercuri.store.refusals import in_plain_words
+from mercuri.store.statements import Rows, Statement
 
 #: For look-ups over all workspaces: sessions, tokens, due runs.
 ANY = WorkspaceId(0)
@@ -50,6 +51,7 @@ class Tx:
 
     def __init__(self, conn: Connection, workspace: WorkspaceId, keyed_hash: Callable[[str], str]) -> None:
         self.conn = conn
+        self._driver: Any = conn.connection.driver_connection
         self.workspace = workspace
         self.is_sqlite = conn.dialect.name == "sqlite"
         #: The hash of a text under the installation's key: what is kept of an address once its person is erased.
@@ -61,6 +63,10 @@ class Tx:
         """Run a statement, or SQL text with `:name` parameters; a sequence of parameter sets runs it for each."""
         made = sa.text(statement) if isinstance(statement, str) else statement
         return self.conn.execute(made, params)
+
+    def run(self, statement: Statement, **params: Any) -> Rows:
+        """Run a statement that was made once, in this workspace (`:workspace`)."""
+        return statement.run(self._driver, self.conn.dialect, {"workspace": self.workspace, **params})
 
     def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
         """Insert rows of plain values the fastest way there is; booleans, text, numbers and bytes only."""
@@ -92,9 +98,7 @@ class Tx:
 
     def raw(self) -> Any:
         """The driver's own cursor, inside this transaction, for statements whose speed matters."""
-        driver = self.conn.connection.driver_connection
-        assert driver is not None
-        return driver.cursor()
+        return self._driver.cursor()
 
 
 class Database:
@@ -102,6 +106,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._writing = engine.execution_options(**{_WRITE: True})
         self._writer = threading.Lock()
         self._keyed_hash: Callable[[str], str] = _no_key
 
@@ -154,11 +159,10 @@ class Database:
     @contextmanager
     def _begin(self, workspace: WorkspaceId, *, write: bool) -> Iterator[Tx]:
         try:
-            with self._engine.connect() as conn:
-                conn = conn.execution_options(**{_WRITE: write})
-                with conn.begin():
-                    tx = Tx(conn, workspace, self._keyed_hash)
-                    yield tx
+            engine = self._writing if write else self._engine
+            with engine.connect() as conn, conn.begin():
+                tx = Tx(conn, workspace, self._keyed_hash)
+                yield tx
         except NoConnectionLeft as error:
             raise Busy("Too many requests wait for the database. Nothing was changed; try again.") from error
         except DBAPIError as error:
@@ -284,6 +288,7 @@ def _sqlite_engine(url: URL) -> Engine:
         poolclass=sa.pool.QueuePool,
         pool_size=8,
         max_overflow=24,
+        pool_reset_on_return=None,  # every transaction here ends before its connection goes back
         connect_args={"check_same_thread": False, "cached_statements": 256},
     )
     sa.event.listen(engine, "connect", _set_pragmas)
@@ -299,4 +304,6 @@ def _set_pragmas(connection: sqlite3.Connection, record: object) -> None:
 
 def _begin_sqlite(conn: Connection) -> None:
     options: Mapping[str, Any] = conn.get_execution_options()
-    conn.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITE) else "BEGIN")
+    driver = conn.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.execute("BEGIN IMMEDIATE" if options.get(_WRITE) else "BEGIN")

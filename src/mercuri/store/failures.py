@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, or_, select
+from sqlalchemy import Row, and_, bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mercuri.core.contact import ContactId, PortalId, RecordId, RunId
 from mercuri.store.database import Tx
 from mercuri.store.schema import failure as table
+from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import from_ms, to_ms
 
 
@@ -38,6 +39,16 @@ class Failure:
     id: int = 0
 
 
+_CLEAR = Statement(
+    delete(table)
+    .where(table.c.workspace_id == WORKSPACE, table.c.portal_id == bindparam("portal"))
+    .where(table.c.key.in_(bindparam("keys", expanding=True))),
+    lists=["keys"],
+)
+_ALL = select(func.count()).select_from(table).where(table.c.workspace_id == WORKSPACE)
+_COUNT, _COUNT_OF_RUN = Statement(_ALL), Statement(_ALL.where(table.c.run_id == bindparam("run")))
+
+
 def put(tx: Tx, item: Failure) -> None:
     """Add a failure, or replace what was known of the same thing."""
     statement = (sqlite if tx.is_sqlite else postgresql).insert(table).values(_values(tx, item))
@@ -54,7 +65,7 @@ def attempts(tx: Tx, portal: PortalId, keys: Collection[str]) -> dict[str, int]:
 def clear(tx: Tx, portal: PortalId, keys: Collection[str]) -> None:
     """These things work again."""
     if keys:
-        tx.execute(delete(table).where(_of(tx, portal), table.c.key.in_(list(keys))))
+        tx.run(_CLEAR, portal=portal, keys=list(keys))
 
 
 def of_run(tx: Tx, run: RunId, *, after: int = 0, limit: int = 100) -> list[Failure]:
@@ -85,12 +96,7 @@ def by_ids(tx: Tx, ids: Collection[int]) -> list[Failure]:
 
 def count(tx: Tx, *, run: RunId | None = None) -> int:
     """How many things fail at present, of one run or in all."""
-    mine = or_(table.c.run_id == run) if run is not None else table.c.id > 0
-    return int(
-        tx.execute(
-            select(func.count()).select_from(table).where(table.c.workspace_id == tx.workspace, mine)
-        ).scalar_one()
-    )
+    return int(tx.run(_COUNT).scalar() if run is None else tx.run(_COUNT_OF_RUN, run=run).scalar())
 
 
 _KEY = ("workspace_id", "portal_id", "key")

@@ -16,6 +16,7 @@ from mercuri.store.jsons import dumps, loads
 from mercuri.store.schema import contact as contact_table
 from mercuri.store.schema import link as table
 from mercuri.store.schema import record_alias
+from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import maybe_moment, maybe_ms, to_ms
 
 #: A record that belongs to no contact: kept out, or waiting for the end of a read to be matched.
@@ -68,6 +69,31 @@ _COLUMNS = (
 )
 
 
+_MINE = and_(table.c.workspace_id == WORKSPACE, table.c.portal_id == bindparam("portal"))
+_THESE = and_(_MINE, table.c.record_id.in_(bindparam("records", expanding=True)))
+_TOUCH = Statement(
+    update(table).where(_THESE).values(seen_at=bindparam("at"), seen_run=bindparam("run")), lists=["records"]
+)
+_FOUND = select(table).where(_THESE).order_by(table.c.record_id)
+#: Without a lock, and with one.
+_OF_RECORDS = [Statement(query, lists=["records"]) for query in (_FOUND, _FOUND.with_for_update())]
+_RANK = case({"live": 0, "blocked": 1, "asleep": 2}, value=table.c.state, else_=3)
+_LINKED = (
+    select(table)
+    .where(_MINE, table.c.contact_id.in_(bindparam("contacts", expanding=True)))
+    .where(table.c.state != LinkState.UNLINKED.value)
+    .order_by(_RANK.desc(), table.c.record_id.desc())
+)
+_OF_CONTACTS = [Statement(query, lists=["contacts"]) for query in (_LINKED, _LINKED.with_for_update())]
+_WAITING = Statement(
+    select(table)
+    .where(_MINE, table.c.state == LinkState.UNLINKED.value, table.c.seen_run == bindparam("run"))
+    .where(table.c.excluded == "", table.c.contact_id == NOBODY)
+    .order_by(table.c.record_id)
+    .limit(bindparam("most"))
+)
+
+
 def insert_many(tx: Tx, portal: PortalId, links: Iterable[Link]) -> None:
     """Add links of records that have none yet; fast, for a page or a whole load."""
     tx.insert_many(table, _COLUMNS, (_values(tx, portal, link) for link in links))
@@ -90,11 +116,7 @@ def save_many(tx: Tx, portal: PortalId, links: Sequence[Link]) -> None:
 def touch(tx: Tx, portal: PortalId, records: Collection[RecordId], seen_at: datetime, run: RunId | None) -> None:
     """Note that records were seen, and that nothing else about them is new."""
     for chunk in _chunks(records):
-        tx.execute(
-            update(table)
-            .where(_of(tx, portal), table.c.record_id.in_(chunk))
-            .values(seen_at=to_ms(seen_at), seen_run=run)
-        )
+        tx.run(_TOUCH, portal=portal, records=chunk, at=to_ms(seen_at), run=run)
 
 
 def of_records(tx: Tx, portal: PortalId, records: Collection[RecordId], *, lock: bool = False) -> dict[RecordId, Link]:
@@ -104,8 +126,7 @@ def of_records(tx: Tx, portal: PortalId, records: Collection[RecordId], *, lock:
     """
     found: dict[RecordId, Link] = {}
     for chunk in _chunks(records):
-        asked = select(table).where(_of(tx, portal), table.c.record_id.in_(chunk)).order_by(table.c.record_id)
-        rows = tx.execute(asked.with_for_update() if lock else asked)
+        rows = tx.run(_OF_RECORDS[lock], portal=portal, records=chunk)
         found.update((RecordId(row.record_id), _link(row)) for row in rows)
     return found
 
@@ -119,12 +140,7 @@ def of_contacts(
     """
     found: dict[ContactId, Link] = {}
     for chunk in _chunks(contacts):
-        asked = (
-            select(table)
-            .where(_of(tx, portal), table.c.contact_id.in_(chunk), table.c.state != LinkState.UNLINKED.value)
-            .order_by(_RANK.desc(), table.c.record_id.desc())
-        )
-        rows = tx.execute(asked.with_for_update() if lock else asked)
+        rows = tx.run(_OF_CONTACTS[lock], portal=portal, contacts=chunk)
         found.update((ContactId(row.contact_id), _link(row)) for row in rows)
     return found
 
@@ -148,14 +164,7 @@ def each(tx: Tx, portal: PortalId, *, after: RecordId | None = None, limit: int 
 
 def waiting(tx: Tx, portal: PortalId, run: RunId, *, limit: int = 100_000) -> list[Link]:
     """Records that a run put aside, to be matched once all of them are in."""
-    aside = and_(_of(tx, portal), table.c.state == LinkState.UNLINKED.value, table.c.seen_run == run)
-    rows = tx.execute(
-        select(table)
-        .where(aside, table.c.excluded == "", table.c.contact_id == NOBODY)
-        .order_by(table.c.record_id)
-        .limit(limit)
-    )
-    return [_link(row) for row in rows]
+    return [_link(row) for row in tx.run(_WAITING, portal=portal, run=run, most=limit)]
 
 
 def unseen(tx: Tx, portal: PortalId, run: RunId, before: datetime, *, after: RecordId, limit: int = 100) -> list[Link]:
@@ -223,9 +232,6 @@ def remove(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> None:
     """Forget links altogether; for records that were only put aside."""
     for chunk in _chunks(records):
         tx.execute(delete(table).where(_of(tx, portal), table.c.record_id.in_(chunk)))
-
-
-_RANK = case({"live": 0, "blocked": 1, "asleep": 2}, value=table.c.state, else_=3)
 
 
 def _of(tx: Tx, portal: PortalId) -> Any:

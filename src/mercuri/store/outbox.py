@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Insert, Row, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Insert, Row, and_, bindparam, delete, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mercuri.core.contact import ContactId, PortalId, RecordId, RunId
@@ -19,6 +19,7 @@ from mercuri.store.database import Tx
 from mercuri.store.schema import intent as intents
 from mercuri.store.schema import outbox as table
 from mercuri.store.schema import portal as portals
+from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import from_ms, to_ms
 
 
@@ -49,6 +50,29 @@ class Intent:
     id: int = 0
 
 
+_CONNECTED = Statement(
+    select(portals.c.portal_id).where(portals.c.workspace_id == WORKSPACE, portals.c.state != "disconnected")
+)
+_DUE = Statement(
+    select(table)
+    .where(
+        table.c.workspace_id == WORKSPACE,
+        table.c.portal_id == bindparam("portal"),
+        table.c.kind == bindparam("kind"),
+        table.c.not_before <= bindparam("now"),
+    )
+    .order_by(table.c.id)
+    .limit(bindparam("most"))
+)
+_AS_NOTED = and_(
+    table.c.workspace_id == WORKSPACE, table.c.id == bindparam("this"), table.c.created_at == bindparam("noted_at")
+)
+_DONE = Statement(delete(table).where(_AS_NOTED))
+_POSTPONE = Statement(
+    update(table).where(_AS_NOTED).values(not_before=bindparam("until"), attempts=table.c.attempts + 1)
+)
+
+
 def note_contact(tx: Tx, contact: ContactId, at: datetime, *, but: PortalId | None = None) -> None:
     """Note that a contact changed here, for every connected portal `but` one."""
     note_contacts(tx, [contact], at, but=but)
@@ -56,8 +80,7 @@ def note_contact(tx: Tx, contact: ContactId, at: datetime, *, but: PortalId | No
 
 def note_contacts(tx: Tx, contacts: Collection[ContactId], at: datetime, *, but: PortalId | None = None) -> None:
     """Note that contacts changed here, for every connected portal `but` one."""
-    mine = and_(portals.c.workspace_id == tx.workspace, portals.c.state != "disconnected")
-    for row in tx.execute(select(portals.c.portal_id).where(mine)).all():
+    for row in tx.run(_CONNECTED):
         if row.portal_id != but:
             note_many(tx, PortalId(row.portal_id), "contact", {str(contact): {} for contact in contacts}, at)
 
@@ -127,8 +150,7 @@ def note_many(
 
 def due(tx: Tx, portal: PortalId, kind: str, now: datetime, *, limit: int = 100) -> list[Pending]:
     """Pending work of one kind that may be done now, oldest first."""
-    ready = and_(_of(tx, portal), table.c.kind == kind, table.c.not_before <= to_ms(now))
-    return [_pending(row) for row in tx.execute(select(table).where(ready).order_by(table.c.id).limit(limit))]
+    return [_pending(row) for row in tx.run(_DUE, portal=portal, kind=kind, now=to_ms(now), most=limit)]
 
 
 def count(tx: Tx, portal: PortalId, kind: str) -> int:
@@ -149,15 +171,13 @@ def waits(tx: Tx, portal: PortalId, kind: str, keys: Collection[str]) -> set[str
 def done(tx: Tx, items: Sequence[Pending]) -> None:
     """Take work off the list, unless it was noted again meanwhile."""
     for item in items:
-        mine = and_(table.c.workspace_id == tx.workspace, table.c.id == item.id, table.c.created_at == item.noted_at)
-        tx.execute(delete(table).where(mine))
+        tx.run(_DONE, this=item.id, noted_at=item.noted_at)
 
 
 def postpone(tx: Tx, items: Sequence[Pending], until: datetime) -> None:
     """Try work again later, unless it was noted again meanwhile."""
     for item in items:
-        mine = and_(table.c.workspace_id == tx.workspace, table.c.id == item.id, table.c.created_at == item.noted_at)
-        tx.execute(update(table).where(mine).values(not_before=to_ms(until), attempts=table.c.attempts + 1))
+        tx.run(_POSTPONE, this=item.id, noted_at=item.noted_at, until=to_ms(until))
 
 
 def retry_now(tx: Tx, contacts: Collection[ContactId] | None = None) -> None:
@@ -169,6 +189,25 @@ def retry_now(tx: Tx, contacts: Collection[ContactId] | None = None) -> None:
 
 
 # --- intents ----------------------------------------------------------------------------------------------------
+
+_OPEN = and_(
+    intents.c.workspace_id == WORKSPACE,
+    intents.c.portal_id == bindparam("portal"),
+    or_(intents.c.state == literal("planned"), intents.c.state == literal("sent")),
+)
+_OPEN_INTENTS = Statement(
+    select(intents).where(_OPEN, intents.c.id > bindparam("after")).order_by(intents.c.id).limit(bindparam("most"))
+)
+_OPEN_FOR = Statement(
+    select(intents.c.contact_id).where(_OPEN, intents.c.contact_id.in_(bindparam("contacts", expanding=True))),
+    lists=["contacts"],
+)
+_CLOSE = Statement(
+    update(intents)
+    .where(intents.c.workspace_id == WORKSPACE, intents.c.id.in_(bindparam("ids", expanding=True)))
+    .values(state=bindparam("as_")),
+    lists=["ids"],
+)
 
 
 def announce(tx: Tx, portal: PortalId, items: Sequence[Intent], at: datetime) -> list[Intent]:
@@ -199,27 +238,19 @@ def announce(tx: Tx, portal: PortalId, items: Sequence[Intent], at: datetime) ->
 
 def open_intents(tx: Tx, portal: PortalId, *, limit: int = 100, after: int = 0) -> list[Intent]:
     """Writes that were announced and whose outcome is not known, oldest first."""
-    unknown = and_(intents.c.workspace_id == tx.workspace, intents.c.portal_id == portal, intents.c.id > after)
-    rows = tx.execute(select(intents).where(unknown, _OPEN).order_by(intents.c.id).limit(limit)).mappings()
-    return [_intent_from(row) for row in rows]
+    rows = tx.run(_OPEN_INTENTS, portal=portal, after=after, most=limit)
+    return [_intent_from(row._asdict()) for row in rows]
 
 
 def open_for(tx: Tx, portal: PortalId, contacts: Collection[ContactId]) -> set[ContactId]:
     """Which of these contacts have an open intent: they have to be settled before anything else is sent."""
-    mine = and_(
-        intents.c.workspace_id == tx.workspace, intents.c.portal_id == portal, intents.c.contact_id.in_(list(contacts))
-    )
-    return {ContactId(row.contact_id) for row in tx.execute(select(intents.c.contact_id).where(mine, _OPEN))}
+    return {ContactId(row.contact_id) for row in tx.run(_OPEN_FOR, portal=portal, contacts=list(contacts))}
 
 
 def close(tx: Tx, ids: Collection[int], state: str) -> None:
     """End intents as `confirmed` or `dropped`."""
     if ids:
-        mine = and_(intents.c.workspace_id == tx.workspace, intents.c.id.in_(list(ids)))
-        tx.execute(update(intents).where(mine).values(state=state))
-
-
-_OPEN = or_(intents.c.state == literal("planned"), intents.c.state == literal("sent"))
+        tx.run(_CLOSE, ids=list(ids), as_=state)
 
 
 def _of(tx: Tx, portal: PortalId) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
 from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.properties import Option, Property
@@ -17,6 +18,7 @@ from mercuri.errors import AppError, NotFound, Remedy
 from mercuri.store import schema as tables
 from mercuri.store.database import Tx
 from mercuri.store.jsons import dumps, loads
+from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import maybe_moment, maybe_ms, to_ms
 
 _p = tables.portal.c
@@ -80,6 +82,15 @@ _COLUMNS = (
 )
 _TIMES = ("watermark", "swept_at", "hint_at", "next_at", "parked_until")
 _DOCUMENTS = ("account", "reading", "sweep", "journal", "usage")
+_THIS = sa.and_(_p.workspace_id == WORKSPACE, _p.portal_id == bindparam("this"))
+_GET = Statement(sa.select(*_COLUMNS).where(_THIS))
+_ALL = Statement(sa.select(*_COLUMNS).where(_p.workspace_id == WORKSPACE).order_by(_p.created_at, _p.portal_id))
+_TOKENS = Statement(sa.select(_p.secrets).where(_THIS))
+
+
+@cache
+def _setting(names: tuple[str, ...]) -> Statement:
+    return Statement(sa.update(tables.portal).where(_THIS).values({name: bindparam(name) for name in names}))
 
 
 def add(tx: Tx, portal: Portal, secrets: bytes | None, at: datetime) -> None:
@@ -93,18 +104,14 @@ def add(tx: Tx, portal: Portal, secrets: bytes | None, at: datetime) -> None:
         "state": "connected",
         "problem": "",
     }
-    if not tx.execute(_update(tx, portal.id).values(values)).rowcount:
+    if not tx.run(_setting(tuple(values)), this=portal.id, **values).rowcount:
         settings = dumps(to_document(portal.settings))
         key = {"workspace_id": tx.workspace, "portal_id": portal.id}
         tx.execute(sa.insert(tables.portal).values(**key, **values, settings=settings, created_at=to_ms(at)))
 
 
-def _update(tx: Tx, portal: PortalId) -> sa.Update:
-    return sa.update(tables.portal).where(_p.workspace_id == tx.workspace, _p.portal_id == portal)
-
-
 def _portal(row: Any) -> Portal:
-    values = dict(row._mapping)
+    values = row._asdict()
     for name in _TIMES:
         values[name] = maybe_moment(values[name])
     for name in _DOCUMENTS:
@@ -122,8 +129,7 @@ def _settings(stored: str) -> PortalSettings:
 
 def get(tx: Tx, portal: PortalId) -> Portal:
     """One portal, disconnected ones too. Raises NotFound."""
-    query = sa.select(*_COLUMNS).where(_p.workspace_id == tx.workspace, _p.portal_id == portal)
-    row = tx.execute(query).first()
+    row = tx.run(_GET, this=portal).first()
     if row is None:
         raise NotFound(f"No portal {portal} is connected.")
     return _portal(row)
@@ -131,8 +137,7 @@ def get(tx: Tx, portal: PortalId) -> Portal:
 
 def all(tx: Tx) -> list[Portal]:  # read as `portals.all`
     """Every portal of the workspace, in order of connection."""
-    query = sa.select(*_COLUMNS).where(_p.workspace_id == tx.workspace).order_by(_p.created_at, _p.portal_id)
-    return [_portal(row) for row in tx.execute(query)]
+    return [_portal(row) for row in tx.run(_ALL)]
 
 
 def everywhere(tx: Tx, portal: PortalId) -> list[WorkspaceId]:
@@ -151,7 +156,7 @@ def save(tx: Tx, portal: PortalId, **values: Any) -> None:
             stored[name] = dumps(dict(value))
         elif name == "scopes":
             stored[name] = dumps(list(value))
-    if not tx.execute(_update(tx, portal).values(stored)).rowcount:
+    if not tx.run(_setting(tuple(stored)), this=portal, **stored).rowcount:
         raise NotFound(f"No portal {portal} is connected.")
 
 
@@ -179,12 +184,22 @@ def save_tokens(tx: Tx, portal: PortalId, secrets: bytes) -> None:
 
 def load_tokens(tx: Tx, portal: PortalId) -> bytes | None:
     """The encrypted tokens, None once disconnected."""
-    query = sa.select(_p.secrets).where(_p.workspace_id == tx.workspace, _p.portal_id == portal)
-    found: bytes | None = tx.execute(query).scalar()
+    found: bytes | None = tx.run(_TOKENS, this=portal).scalar()
     return found
 
 
 # --- the lease: one worker at a time ------------------------------------------------------------------------------
+
+_FREE = sa.or_(_p.lease_owner.is_(None), _p.lease_until <= bindparam("now"), _p.lease_owner == bindparam("owner"))
+_LEASED = {"lease_owner": bindparam("owner"), "lease_until": bindparam("until"), "fence": _p.fence + 1}
+_TAKE = Statement(sa.update(tables.portal).where(_THIS, _FREE).values(_LEASED).returning(_p.fence))
+_FENCED = sa.and_(_THIS, _p.fence == bindparam("held"))
+_RENEW = Statement(
+    sa.update(tables.portal).where(_FENCED, _p.lease_owner.is_not(None)).values(lease_until=bindparam("until"))
+)
+_RELEASE = Statement(sa.update(tables.portal).where(_FENCED).values(lease_owner=None, lease_until=None))
+_FENCE = Statement(sa.select(_p.fence).where(_THIS).with_for_update(read=True))
+_HOLDER = Statement(sa.select(_p.lease_owner).where(_THIS, _p.lease_until > bindparam("now")))
 
 
 def take_lease(tx: Tx, portal: PortalId, owner: str, now: datetime, until: datetime) -> int | None:
@@ -193,73 +208,74 @@ def take_lease(tx: Tx, portal: PortalId, owner: str, now: datetime, until: datet
     Each lease has a higher fence than the last, so that a worker that slept through its lease is known. Taking it
     again as the same owner is a new lease.
     """
-    free = sa.or_(_p.lease_owner.is_(None), _p.lease_until <= to_ms(now), _p.lease_owner == owner)
-    change = _update(tx, portal).where(free).values(lease_owner=owner, lease_until=to_ms(until), fence=_p.fence + 1)
-    fence: int | None = tx.execute(change.returning(_p.fence)).scalar()
+    fence: int | None = tx.run(_TAKE, this=portal, owner=owner, now=to_ms(now), until=to_ms(until)).scalar()
     return fence
 
 
 def renew_lease(tx: Tx, portal: PortalId, fence: int, until: datetime) -> None:
     """Keep the lease longer. Raises LeaseLost."""
-    held = _update(tx, portal).where(_p.fence == fence, _p.lease_owner.is_not(None))
-    if not tx.execute(held.values(lease_until=to_ms(until))).rowcount:
+    if not tx.run(_RENEW, this=portal, held=fence, until=to_ms(until)).rowcount:
         raise LeaseLost("Another worker took this portal over.")
 
 
 def release_lease(tx: Tx, portal: PortalId, fence: int) -> None:
     """Give the lease back; does nothing when another worker has it by now."""
-    tx.execute(_update(tx, portal).where(_p.fence == fence).values(lease_owner=None, lease_until=None))
+    tx.run(_RELEASE, this=portal, held=fence)
 
 
 def check_fence(tx: Tx, portal: PortalId, fence: int) -> None:
     """Raise LeaseLost unless the lease is still this one; it stays so until the transaction ends."""
-    query = sa.select(_p.fence).where(_p.workspace_id == tx.workspace, _p.portal_id == portal)
-    if tx.execute(query.with_for_update(read=True)).scalar() != fence:
+    if tx.run(_FENCE, this=portal).scalar() != fence:
         raise LeaseLost("Another worker took this portal over.")
 
 
 def lease_holder(tx: Tx, portal: PortalId, now: datetime) -> str | None:
     """Who holds the portal at `now`."""
-    query = sa.select(_p.lease_owner).where(
-        _p.workspace_id == tx.workspace, _p.portal_id == portal, _p.lease_until > to_ms(now)
-    )
-    owner: str | None = tx.execute(query).scalar()
+    owner: str | None = tx.run(_HOLDER, this=portal, now=to_ms(now)).scalar()
     return owner
 
 
 # --- the schema of its properties ---------------------------------------------------------------------------------
 
+_s = tables.property_schema.c
+_SCHEMA = Statement(
+    sa.select(_s.body)
+    .where(_s.workspace_id == WORKSPACE, _s.portal_id == bindparam("portal"), _s.gone_at.is_(None))
+    .order_by(_s.name)
+)
+
 
 def save_schema(tx: Tx, portal: PortalId, properties: Sequence[Property], at: datetime) -> list[str]:
     """Store what the portal's properties are now; the answer is the names that were there before and are gone."""
-    s = tables.property_schema.c
-    mine = (s.workspace_id == tx.workspace, s.portal_id == portal)
-    before = set(tx.execute(sa.select(s.name).where(*mine, s.gone_at.is_(None))).scalars())
+    before = {p.name: p for p in schema(tx, portal)}
     now = {p.name: p for p in properties}
-    gone = sorted(before - now.keys())
-    tx.execute(sa.delete(tables.property_schema).where(*mine, s.name.in_(list(now))))
-    tx.execute(sa.update(tables.property_schema).where(*mine, s.gone_at.is_(None)).values(gone_at=to_ms(at)))
-    rows = [(tx.workspace, portal, p.name, dumps(asdict(p)), to_ms(at)) for p in now.values()]
-    tx.insert_many(tables.property_schema, ("workspace_id", "portal_id", "name", "body", "seen_at"), rows)
+    gone = sorted(before.keys() - now.keys())
+    new = [p for p in now.values() if before.get(p.name) != p]
+    mine = (_s.workspace_id == tx.workspace, _s.portal_id == portal)
+    if gone:
+        tx.execute(sa.update(tables.property_schema).where(*mine, _s.name.in_(gone)).values(gone_at=to_ms(at)))
+    if new:
+        tx.execute(sa.delete(tables.property_schema).where(*mine, _s.name.in_([p.name for p in new])))
+        rows = [(tx.workspace, portal, p.name, dumps(asdict(p)), to_ms(at)) for p in new]
+        tx.insert_many(tables.property_schema, ("workspace_id", "portal_id", "name", "body", "seen_at"), rows)
     return gone
 
 
 def schema(tx: Tx, portal: PortalId) -> tuple[Property, ...]:
     """The portal's properties as last seen, without those that are gone, by name."""
-    s = tables.property_schema.c
-    query = sa.select(s.body).where(s.workspace_id == tx.workspace, s.portal_id == portal, s.gone_at.is_(None))
-    return tuple(_property(body) for body in tx.execute(query.order_by(s.name)).scalars())
+    return tuple(_property(body) for body in tx.run(_SCHEMA, portal=portal).scalars())
 
 
 def gone(tx: Tx, portal: PortalId) -> dict[str, datetime]:
     """Properties that vanished from the portal, and since when."""
-    s = tables.property_schema.c
-    query = sa.select(s.name, s.gone_at).where(s.workspace_id == tx.workspace, s.portal_id == portal)
-    found = tx.execute(query.where(s.gone_at.is_not(None)).order_by(s.name))
+    query = sa.select(_s.name, _s.gone_at).where(_s.workspace_id == tx.workspace, _s.portal_id == portal)
+    found = tx.execute(query.where(_s.gone_at.is_not(None)).order_by(_s.name))
     return {name: moment for name, at in found if (moment := maybe_moment(at)) is not None}
 
 
+@lru_cache(maxsize=2_000)
 def _property(body: str) -> Property:
+    # Remembered, since every run asks for hundreds of them, and they hardly ever change.
     values = loads(body)
     options = tuple(Option(**option) for option in values.pop("options"))
     return Property(**values, options=options)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
 from mercuri.core.contact import PortalId, RunId, WorkspaceId
@@ -15,6 +17,7 @@ from mercuri.errors import Clash, NotFound
 from mercuri.store import schema
 from mercuri.store.database import Tx
 from mercuri.store.jsons import dumps, loads
+from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import from_ms, maybe_moment, maybe_ms, to_ms
 
 _r = schema.run.c
@@ -100,6 +103,16 @@ _COLUMNS = (
 )
 _TIMES = ("started_at", "ended_at", "resume_at")
 _DOCUMENTS = ("counts", "calls", "checkpoint", "plan", "options")
+_THIS = sa.and_(_r.workspace_id == WORKSPACE, _r.id == bindparam("this"))
+_GET = Statement(sa.select(*_COLUMNS).where(_THIS))
+_IS_CANCELLED = Statement(sa.select(_r.cancel_asked).where(_THIS))
+_OF_PORTAL = sa.and_(_r.workspace_id == WORKSPACE, _r.portal_id == bindparam("portal"))
+_LIVE = Statement(sa.select(*_COLUMNS).where(_OF_PORTAL, _r.state.in_(LIVE)))
+
+
+@cache
+def _setting(names: tuple[str, ...]) -> Statement:
+    return Statement(sa.update(schema.run).where(_THIS).values({name: bindparam(name) for name in names}))
 
 
 def create(
@@ -136,8 +149,7 @@ def create(
     return get(tx, made)
 
 
-def _run(row: Any) -> Run:
-    values = dict(zip((column.name for column in _COLUMNS), row, strict=True))
+def _run(values: dict[str, Any]) -> Run:
     for name in _TIMES:
         values[name] = maybe_moment(values[name])
     for name in _DOCUMENTS:
@@ -150,17 +162,16 @@ def _run(row: Any) -> Run:
 
 def get(tx: Tx, id_: RunId) -> Run:
     """One run. Raises NotFound."""
-    row = tx.execute(sa.select(*_COLUMNS).where(_r.workspace_id == tx.workspace, _r.id == id_)).first()
+    row = tx.run(_GET, this=id_).first()
     if row is None:
         raise NotFound(f"There is no run {id_}.")
-    return _run(row)
+    return _run(row._asdict())
 
 
 def live(tx: Tx, portal: PortalId) -> Run | None:
     """The portal's run that is not over."""
-    query = sa.select(*_COLUMNS).where(_r.workspace_id == tx.workspace, _r.portal_id == portal, _r.state.in_(LIVE))
-    row = tx.execute(query).first()
-    return None if row is None else _run(row)
+    row = tx.run(_LIVE, portal=portal).first()
+    return None if row is None else _run(row._asdict())
 
 
 def newest(tx: Tx, portal: PortalId, kind: str) -> Run | None:
@@ -168,7 +179,7 @@ def newest(tx: Tx, portal: PortalId, kind: str) -> Run | None:
     query = sa.select(*_COLUMNS).where(_r.workspace_id == tx.workspace, _r.portal_id == portal)
     query = query.where(_r.kind == kind, _r.preview.is_(False)).order_by(_r.id.desc()).limit(1)
     row = tx.execute(query).first()
-    return None if row is None else _run(row)
+    return None if row is None else _run(row._asdict())
 
 
 def recent(
@@ -182,7 +193,7 @@ def recent(
         query = query.where(_r.state == state)
     if before is not None:
         query = query.where(_r.id < before)
-    return [_run(row) for row in tx.execute(query)]
+    return [_run(row._asdict()) for row in tx.execute(query)]
 
 
 def save(tx: Tx, id_: RunId, **values: Any) -> None:
@@ -193,8 +204,7 @@ def save(tx: Tx, id_: RunId, **values: Any) -> None:
             stored[name] = maybe_ms(value)
         elif name in _DOCUMENTS:
             stored[name] = dumps(dict(value))
-    change = sa.update(schema.run).where(_r.workspace_id == tx.workspace, _r.id == id_)
-    if not tx.execute(change.values(stored)).rowcount:
+    if not tx.run(_setting(tuple(stored)), this=id_, **stored).rowcount:
         raise NotFound(f"There is no run {id_}.")
 
 
@@ -206,8 +216,7 @@ def ask_cancel(tx: Tx, id_: RunId) -> bool:
 
 def is_cancelled(tx: Tx, id_: RunId) -> bool:
     """Whether someone asked the run to stop."""
-    query = sa.select(_r.cancel_asked).where(_r.workspace_id == tx.workspace, _r.id == id_)
-    return bool(tx.execute(query).scalar())
+    return bool(tx.run(_IS_CANCELLED, this=id_).scalar())
 
 
 def due(tx: Tx, now: datetime) -> list[tuple[WorkspaceId, Run]]:
@@ -228,7 +237,8 @@ def due(tx: Tx, now: datetime) -> list[tuple[WorkspaceId, Run]]:
         .where(_r.state.in_(LIVE), wanted, free)
         .order_by(_r.id)
     )
-    return [(WorkspaceId(row[-1]), _run(row[:-1])) for row in tx.execute(query)]
+    found = [row._asdict() for row in tx.execute(query)]
+    return [(WorkspaceId(values.pop("workspace_id")), _run(values)) for values in found]
 
 
 def forget_quiet(tx: Tx, before: datetime) -> int:

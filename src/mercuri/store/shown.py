@@ -6,18 +6,48 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
 from mercuri.core.contact import Address, ConsentShown, Contact, ContactId, LinkShown
 from mercuri.errors import NotFound
 from mercuri.store import contact_rows as rows
 from mercuri.store import schema
 from mercuri.store.database import Tx
+from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import from_ms
 
 _c = schema.contact.c
 _EXTRA = (_c.subscribed, _c.created_at, _c.updated_at)
 #: The channels on which an address of each kind can be written to.
 _CHANNELS = {"phone": ("sms", "whatsapp"), "email": ("email",)}
+
+_IDS: sa.BindParameter[Any] = bindparam("ids", expanding=True)
+_CONTACTS = Statement(
+    sa.select(*rows.HELD_COLUMNS, *_EXTRA).where(_c.workspace_id == WORKSPACE, _c.id.in_(_IDS)), lists=["ids"]
+)
+_l, _f = schema.link.c, schema.failure.c
+_FAILS = sa.exists().where(_f.workspace_id == WORKSPACE, _f.portal_id == _l.portal_id, _f.contact_id == _l.contact_id)
+_LINKS = Statement(
+    sa.select(_l.contact_id, _l.portal_id, _l.record_id, _l.state, _l.excluded, _FAILS)
+    .where(_l.workspace_id == WORKSPACE, _l.contact_id.in_(_IDS), _l.state.in_(["live", "asleep", "blocked"]))
+    .order_by(_l.portal_id, _l.record_id),
+    lists=["ids"],
+)
+_m = schema.dup_member.c
+_GROUPS = Statement(
+    sa.select(_m.contact_id, _m.grp).where(_m.workspace_id == WORKSPACE, _m.contact_id.in_(_IDS)), lists=["ids"]
+)
+_s = schema.consent_state.c
+_CONSENT = Statement(
+    sa.select(_s.channel, _s.address, _s.state, _s.reason)
+    .where(
+        _s.workspace_id == WORKSPACE,
+        _s.channel.in_(bindparam("channels", expanding=True)),
+        _s.address.in_(bindparam("addresses", expanding=True)),
+    )
+    .order_by(_s.channel),
+    lists=["channels", "addresses"],
+)
 
 
 def get(tx: Tx, id_: ContactId) -> Contact:
@@ -37,8 +67,7 @@ def many(tx: Tx, ids: Sequence[ContactId]) -> list[Contact]:
 
 
 def _some(tx: Tx, ids: list[ContactId]) -> dict[ContactId, Contact]:
-    query = sa.select(*rows.HELD_COLUMNS, *_EXTRA).where(_c.workspace_id == tx.workspace, _c.id.in_(ids))
-    found = tx.execute(query).all()
+    found = tx.run(_CONTACTS, ids=ids)
     addresses = rows.addresses(tx, ids)
     links, groups, consent = _links(tx, ids), _groups(tx, ids), _consent(tx, addresses)
     return {
@@ -75,20 +104,8 @@ def _contact(
 
 
 def _links(tx: Tx, ids: list[ContactId]) -> dict[ContactId, list[LinkShown]]:
-    link, failure = schema.link.c, schema.failure.c
-    fails = sa.exists().where(
-        failure.workspace_id == tx.workspace,
-        failure.portal_id == link.portal_id,
-        failure.contact_id == link.contact_id,
-    )
-    query = (
-        sa.select(link.contact_id, link.portal_id, link.record_id, link.state, link.excluded, fails)
-        .where(link.workspace_id == tx.workspace, link.contact_id.in_(ids))
-        .where(link.state.in_(["live", "asleep", "blocked"]))
-        .order_by(link.portal_id, link.record_id)
-    )
     found: dict[ContactId, list[LinkShown]] = {}
-    for id_, portal, record, state, excluded, is_failing in tx.execute(query):
+    for id_, portal, record, state, excluded, is_failing in tx.run(_LINKS, ids=ids):
         found.setdefault(id_, []).append(LinkShown(portal, record, _health(state, excluded, is_failing)))
     return found
 
@@ -102,22 +119,14 @@ def _health(state: str, excluded: str, is_failing: bool) -> str:
 
 
 def _groups(tx: Tx, ids: list[ContactId]) -> dict[ContactId, ContactId]:
-    member = schema.dup_member.c
-    query = sa.select(member.contact_id, member.grp).where(
-        member.workspace_id == tx.workspace, member.contact_id.in_(ids)
-    )
-    return {row[0]: row[1] for row in tx.execute(query)}
+    return {row[0]: row[1] for row in tx.run(_GROUPS, ids=ids)}
 
 
 def _consent(tx: Tx, addresses: Mapping[ContactId, Sequence[Address]]) -> dict[str, list[ConsentShown]]:
-    state = schema.consent_state.c
     found: dict[str, list[ConsentShown]] = {}
     for kind, channels in _CHANNELS.items():
         normals = {a.normal for items in addresses.values() for a in items if a.kind == kind and a.normal}
         for chunk in rows.chunks(normals):
-            query = sa.select(state.channel, state.address, state.state, state.reason).where(
-                state.workspace_id == tx.workspace, state.channel.in_(channels), state.address.in_(chunk)
-            )
-            for values in tx.execute(query.order_by(state.channel)):
+            for values in tx.run(_CONSENT, channels=channels, addresses=chunk):
                 found.setdefault(values[1], []).append(ConsentShown(*values))
     return found

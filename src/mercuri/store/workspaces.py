@@ -14,9 +14,11 @@ from mercuri.errors import NotFound
 from mercuri.store import schema
 from mercuri.store.database import Tx
 from mercuri.store.jsons import dumps, loads
+from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import to_ms
 
 _w = schema.workspace.c
+_SETTINGS = Statement(sa.select(_w.settings).where(_w.id == WORKSPACE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def all(tx: Tx) -> list[Workspace]:
 
 def settings(tx: Tx) -> WorkspaceSettings:
     """The settings of the transaction's workspace. Raises NotFound."""
-    stored = tx.execute(sa.select(_w.settings).where(_w.id == tx.workspace)).scalar()
+    stored = tx.run(_SETTINGS).scalar()
     if stored is None:
         raise NotFound("There is no such workspace.")
     return parsed(stored)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import httpx
 from tests.property.machine.histories import Setup, Step
 from tests.property.machine.laws import Typed
 from tests.property.machine.surroundings import GuardedDatabase, Moments, Wire
@@ -30,7 +29,8 @@ class Life:
         self.moments = Moments(self._during)
         self.wire = Wire(world.sandbox, self.moments)
         guarded: Any = GuardedDatabase(world.app.db, self.moments)
-        self.running = replace(world.app, db=guarded, http=httpx.Client(transport=self.wire))
+        wire: Any = self.wire
+        self.running = replace(world.app, db=guarded, http=wire)
         self.typed = Typed()
         self.contacts: dict[int, ContactId] = {}
         self.records: dict[int, str] = {}

@@ -1,0 +1,123 @@
+"""Statements that are made once and run often: compiled at their first use, then handed to the driver as text.
+
+Building an expression and finding its compiled form costs SQLAlchemy ten times what SQLite needs to run it. A module
+of the store keeps the statements of its hot paths as constants, their values as `bindparam`s.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+
+#: The workspace of the transaction, in every statement that is made once.
+WORKSPACE: sa.BindParameter[Any] = sa.bindparam("workspace")
+
+
+class Rows:
+    """What a statement found, all of it; rows are named tuples. `rowcount` is how many rows it changed."""
+
+    __slots__ = ("_rows", "rowcount")
+
+    def __init__(self, rows: list[Any], rowcount: int) -> None:
+        self._rows, self.rowcount = rows, rowcount
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._rows)
+
+    def all(self) -> list[Any]:
+        """Every row."""
+        return self._rows
+
+    def first(self) -> Any:
+        """The first row, None without any."""
+        return self._rows[0] if self._rows else None
+
+    def scalar(self) -> Any:
+        """The first value of the first row, None without any."""
+        return self._rows[0][0] if self._rows else None
+
+    def scalars(self) -> list[Any]:
+        """The first value of every row."""
+        return [row[0] for row in self._rows]
+
+
+class _Compiled(NamedTuple):
+    text: str
+    names: Sequence[str] | None  # of positional parameters, in order; None where the driver takes names
+    constants: Mapping[str, Any]
+    row: Callable[[Any], Any]
+
+
+class Statement:
+    """A select, update or delete whose values are `bindparam`s; `lists` names those that stand for an IN list."""
+
+    def __init__(self, made: sa.Select[Any] | sa.Update | sa.Delete, *, lists: Sequence[str] = ()) -> None:
+        self._made = made
+        self._lists = lists
+        self._compiled: dict[tuple[str, ...] | tuple[Any, ...], _Compiled] = {}
+
+    def run(self, driver: Any, dialect: Dialect, params: Mapping[str, Any]) -> Rows:
+        """Run it on a driver's connection, inside its transaction."""
+        if self._lists:
+            params = {**params, **{name: _padded(params[name]) for name in self._lists}}
+        compiled = self._for(dialect, params)
+        given = {**compiled.constants, **self._spelled_out(params)}
+        names = compiled.names
+        cursor = driver.execute(compiled.text, given if names is None else [given[name] for name in names])
+        rows = [] if cursor.description is None else list(map(compiled.row, cursor.fetchall()))
+        return Rows(rows, cursor.rowcount)
+
+    def _spelled_out(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters with a name for each value of a list, as SQLAlchemy names them."""
+        given = dict(params)
+        for name in self._lists:
+            given.update((f"{name}_{number}", value) for number, value in enumerate(given.pop(name), 1))
+        return given
+
+    def _for(self, dialect: Dialect, params: Mapping[str, Any]) -> _Compiled:
+        key = (dialect.name, *(len(params[name]) for name in self._lists))
+        found = self._compiled.get(key)
+        if found is None:
+            found = self._compiled[key] = self._compile(dialect, params)
+        return found
+
+    def _compile(self, dialect: Dialect, params: Mapping[str, Any]) -> _Compiled:
+        compiled = self._made.compile(dialect=dialect)
+        assert isinstance(compiled, SQLCompiler)
+        expanded = compiled.construct_expanded_state(params, escape_names=False)
+        given = self._spelled_out(params)
+        constants = {name: value for name, value in expanded.parameters.items() if name not in given}
+        names = expanded.positiontup if compiled.positional else None
+        return _Compiled(expanded.statement, names, constants, _row_maker(self._made))
+
+
+def _row_maker(made: sa.Select[Any] | sa.Update | sa.Delete) -> Callable[[Any], Any]:
+    """Driver's row -> named tuple, with booleans where the column has them: SQLite knows numbers only."""
+    columns = list(made.exported_columns)
+    if not columns:
+        return tuple
+    named: Any = namedtuple("Row", [str(column.key) for column in columns], rename=True)  # type: ignore[misc]  # columns are known late
+    row: Callable[[Any], Any] = named._make
+    booleans = [number for number, column in enumerate(columns) if isinstance(column.type, sa.Boolean)]
+    if not booleans:
+        return row
+
+    def with_booleans(values: Any) -> Any:
+        parts = list(values)
+        for number in booleans:
+            parts[number] = None if parts[number] is None else bool(parts[number])
+        return row(parts)
+
+    return with_booleans
+
+
+def _padded(values: Sequence[Any]) -> list[Any]:
+    """The values of an IN list, the last one repeated up to a power of two: few lengths are ever compiled."""
+    length = len(values)
+    listed = list(values)
+    return listed + listed[-1:] * ((1 << (length - 1).bit_length()) - length) if length else listed
