@@ -81,8 +81,12 @@ def test_an_unreadable_date_silences_the_pair(value: str) -> None:
 def test_counts_show_an_inverted_mapping_before_it_is_saved() -> None:
     rows = [{"ok": value} for value in ("true", "false", "false", "", "yes")]
 
-    assert count_buckets(OPT_IN, rows) == Buckets(said_in=1, said_out=2, silent=1, unreadable=1)
-    assert count_buckets(OPT_OUT, [{"no": row["ok"]} for row in rows]) == Buckets(2, 1, 1, 1)
+    right = count_buckets([heard(OPT_IN, row) for row in rows])
+    inverted = count_buckets([heard(OPT_OUT, {"no": row["ok"]}) for row in rows])
+
+    assert right == Buckets(said_in=1, said_out=2, silent=1, unreadable=1)
+    assert inverted == Buckets(2, 1, 1, 1)
+    assert right + inverted == Buckets(3, 3, 2, 2)
 
 
 def test_an_opt_out_is_written_as_the_mapping_says_it() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from mercuri.core.contact import Record, RecordId
 from mercuri.core.mapping import (
     active_mapping,
-    consent_offers,
-    consent_problems,
     fields_of,
     kind_of,
     mappable,
@@ -144,62 +142,3 @@ def test_what_carries_the_sync_or_is_hidden_is_not_offered_as_a_field() -> None:
     ]
 
     assert [found.name for found in mappable(properties)] == ["city", "zip"]
-
-
-def test_consent_is_offered_by_name_or_label_with_the_clearest_kind_first() -> None:
-    properties = [
-        a_property("status", "enumeration", label="SMS status", options=("Yes", "No")),
-        a_property("sakari_opted_in", "datetime"),
-        a_property("sakari_opted_out", "datetime"),
-        a_property("no_sms", "bool", label="Opt-out of texts"),
-        a_property("wa", "bool", label="WhatsApp consent"),
-        a_property("city"),
-        a_property("note", label="Consent note"),
-        a_property("hs_email_optout", "bool", hubspot_defined=True),
-        a_property("hs_marketable_status", "enumeration", hubspot_defined=True),
-        a_property("hs_sms_promo", "bool", hubspot_defined=True),
-    ]
-
-    offers = consent_offers(properties)
-
-    assert [(offer.property.name, offer.item.kind, offer.item.channel) for offer in offers if offer.item] == [
-        ("wa", "opt_in", "whatsapp"),
-        ("hs_email_optout", "opt_out", "email"),
-        ("no_sms", "opt_out", "sms"),
-        ("status", "enumeration", "sms"),
-        ("sakari_opted_in", "date_pair", "sms"),
-    ]
-    assert [offer.property.name for offer in offers if offer.refusal] == ["hs_marketable_status"]
-
-
-def test_what_an_option_means_is_never_guessed() -> None:
-    [offer] = consent_offers([a_property("status", "enumeration", label="SMS status", options=("Yes", "No"))])
-
-    assert offer.item is not None
-    assert offer.item.values == {}
-
-
-def test_a_consent_property_that_vanished_or_changed_is_named() -> None:
-    mapping = [
-        ConsentItem("sms", "opt_in", "gone"),
-        ConsentItem("sms", "opt_out", "text"),
-        ConsentItem("sms", "enumeration", "status", {"Yes": "in", "Never": "out"}),
-        ConsentItem("email", "opt_out", "hs_email_optout"),
-        ConsentItem("sms", "opt_in", "fine"),
-    ]
-    properties = [
-        a_property("text"),
-        a_property("status", "enumeration", options=("Yes", "No")),
-        a_property("hs_email_optout", "bool", read_only=True),
-        a_property("fine", "bool"),
-    ]
-
-    problems = consent_problems(mapping, properties)
-
-    assert [(problem.property, problem.what) for problem in problems] == [
-        ("gone", "gone"),
-        ("text", "type"),
-        ("status", "option"),
-        ("hs_email_optout", "read_only"),
-    ]
-    assert "'Never'" in problems[2].sentence

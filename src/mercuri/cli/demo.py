@@ -142,7 +142,7 @@ def _connected(s: Session, settings: Settings, password: str) -> Portal:
 
 def _map_consent(s: Session, portal: Portal) -> None:
     """Let the portal's own opt-in properties speak, as its owner would choose in Settings."""
-    from mercuri.core.mapping import consent_offers
+    from mercuri.core.consent_mapping import consent_offers
     from mercuri.core.settings import to_document
     from mercuri.engine.portal import change_settings
     from mercuri.store import portals

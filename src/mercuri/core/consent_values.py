@@ -5,7 +5,7 @@ Reading is strict: what is not understood says nothing and is reported. A blank 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -30,6 +30,15 @@ class Buckets:
     said_out: int = 0
     silent: int = 0
     unreadable: int = 0
+
+    def __add__(self, other: Buckets) -> Buckets:
+        """Both counts together."""
+        return Buckets(
+            self.said_in + other.said_in,
+            self.said_out + other.said_out,
+            self.silent + other.silent,
+            self.unreadable + other.unreadable,
+        )
 
 
 def heard(item: ConsentItem, properties: Mapping[str, str]) -> State | Unreadable | None:
@@ -57,16 +66,14 @@ def speaks_for(said: State, set_at: datetime | None, held_since: datetime | None
     return set_at is not None and set_at >= held_since
 
 
-def count_buckets(item: ConsentItem, rows: Iterable[Mapping[str, str]]) -> Buckets:
+def count_buckets(said: Collection[State | Unreadable | None]) -> Buckets:
     """Count what the values of many records say, before a mapping is saved."""
-    said_in = said_out = silent = unreadable = 0
-    for row in rows:
-        said = heard(item, row)
-        said_in += said is State.IN
-        said_out += said is State.OUT
-        silent += said is None
-        unreadable += isinstance(said, Unreadable)
-    return Buckets(said_in, said_out, silent, unreadable)
+    return Buckets(
+        said_in=sum(one is State.IN for one in said),
+        said_out=sum(one is State.OUT for one in said),
+        silent=sum(one is None for one in said),
+        unreadable=sum(isinstance(one, Unreadable) for one in said),
+    )
 
 
 def out_value(item: ConsentItem, found: Property | None, at: datetime) -> tuple[str, str] | None:
@@ -104,11 +111,14 @@ def _heard_flag(item: ConsentItem, value: str) -> State | Unreadable | None:
     return State.IN if (value == "true") == (item.kind == "opt_in") else State.OUT
 
 
-def _heard_options(item: ConsentItem, value: str) -> State | None:
-    # Several options may be ticked at once; one that says out is enough.
-    said = {item.values.get(option.strip()) for option in value.split(";")}
+def _heard_options(item: ConsentItem, value: str) -> State | Unreadable | None:
+    # Several options may be ticked at once; one that says out is enough, and none opens beside one of unknown meaning.
+    ticked = {option.strip() for option in value.split(";")}
+    said = {item.values.get(option) for option in ticked}
     if "out" in said:
         return State.OUT
+    if item.options and ticked - {"", *item.options, *item.values}:
+        return Unreadable(item.property, value)
     return State.IN if "in" in said else None
 
 

@@ -11,11 +11,9 @@ from mercuri.core.properties import Property
 from mercuri.core.settings import (
     DEFAULT_MAPPING,
     OWN_ID_PROPERTY,
-    ConsentItem,
     Direction,
     MappingItem,
     PortalSettings,
-    consent_refusal,
 )
 
 #: Asked for with every record: its id and times, what was merged into it, further e-mails, and our own id there.
@@ -32,20 +30,11 @@ ALWAYS_ASKED = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a mapped property cannot carry values now: `what` is gone, type, read_only or option."""
+    """What is wrong with a mapped property now: `what` is gone, type, read_only, option or new_option."""
 
     property: str
     what: str
     sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A property that may speak of consent, with the item to suggest, or the reason why it never can."""
-
-    property: Property
-    item: ConsentItem | None
-    refusal: str | None
 
 
 def properties_to_ask(settings: PortalSettings) -> tuple[str, ...]:
@@ -138,43 +127,8 @@ def active_mapping(mapping: Iterable[MappingItem], properties: Iterable[Property
     return tuple(kept)
 
 
-def consent_problems(mapping: Iterable[ConsentItem], properties: Iterable[Property]) -> list[Problem]:
-    """What the schema no longer allows of the consent mapping. Nothing opens or closes by that alone."""
-    there = {p.name: p for p in properties if not p.archived}
-    return [
-        problem
-        for item in mapping
-        for name in item.properties
-        for problem in _consent_problems_of(item, name, there.get(name))
-    ]
-
-
-def consent_offers(properties: Iterable[Property]) -> list[Offer]:
-    """The properties that may speak of consent: opt-ins, opt-outs, enumerations, date pairs, then the refused."""
-    there = {p.name: p for p in properties if not p.archived}
-    offers = [offer for p in there.values() if (offer := _offer(p, there)) is not None]
-    return sorted(offers, key=lambda offer: (_rank(offer), offer.property.label.casefold(), offer.property.name))
-
-
 _COMPARED_BY_TYPE = frozenset({"number", "date", "datetime", "bool", "enumeration"})
 _NOT_TEXT = frozenset({"json", "object_coordinates"})
-_ORDER = ("opt_in", "opt_out", "enumeration", "date_pair")
-_SPEAKING: tuple[str, ...] = (
-    *("sms", "text", "whatsapp", "mobile", "consent", "permission", "subscribe"),
-    *("opt-in", "opt in", "opt_in", "optin", "opted", "opt-out", "opt out", "opt_out", "optout"),
-)
-_OUT_WORDS = (
-    "opt-out",
-    "opt out",
-    "opt_out",
-    "optout",
-    "opted_out",
-    "opted out",
-    "unsubscribe",
-    "do not",
-    "do_not",
-    "stop",
-)
 
 
 def _norm_of(kind: str, norm: Callable[[str, str], str]) -> Callable[[str], str]:
@@ -198,65 +152,3 @@ def _problem_of(item: MappingItem, found: Property | None) -> Problem | None:
         locked = f"{item.property} cannot be written in HubSpot. {item.field} only comes in."
         return Problem(item.property, "read_only", locked)
     return None
-
-
-def _consent_problems_of(item: ConsentItem, name: str, found: Property | None) -> list[Problem]:
-    if found is None:
-        gone = f"{name} no longer exists in HubSpot. What it said about {item.channel} stays; it says nothing new."
-        return [Problem(name, "gone", gone)]
-    problems = []
-    if found.type not in _CONSENT_TYPES[item.kind]:
-        changed = f"{name} is {found.type} in HubSpot; kind {item.kind} cannot read that. It says nothing for now."
-        problems.append(Problem(name, "type", changed))
-    if found.read_only and name != item.in_property:
-        locked = f"{name} cannot be written in HubSpot: an opt-out given here cannot be passed on through it."
-        problems.append(Problem(name, "read_only", locked))
-    missing = sorted(set(item.values) - {option.value for option in found.options})
-    if missing and not found.external_options:
-        lost = f"{name} no longer has the option {missing[0]!r}, which was to speak of {item.channel}."
-        problems.append(Problem(name, "option", lost))
-    return problems
-
-
-#: The types of property that each kind can read (`hs_email_optout_<id>` are enumerations of true and false).
-_CONSENT_TYPES: Mapping[str, tuple[str, ...]] = {
-    "opt_in": ("bool", "enumeration"),
-    "opt_out": ("bool", "enumeration"),
-    "enumeration": ("enumeration",),
-    "date_pair": ("date", "datetime"),
-}
-
-
-def _offer(found: Property, there: Mapping[str, Property]) -> Offer | None:
-    text = f"{found.name} {found.label}".casefold()
-    channel = _channel_of(found, text)
-    refusal = consent_refusal(found.name, channel)
-    if refusal:
-        return Offer(found, None, refusal)
-    if not any(word in text for word in _SPEAKING) or (found.hubspot_defined and channel != "email"):
-        return None
-    item = _suggestion(found, text, channel, there)
-    return Offer(found, item, None) if item else None
-
-
-def _suggestion(found: Property, text: str, channel: str, there: Mapping[str, Property]) -> ConsentItem | None:
-    says_out = any(word in text for word in _OUT_WORDS)
-    if found.type == "bool" or found.name.startswith("hs_email_optout"):
-        return ConsentItem(channel, "opt_out" if says_out else "opt_in", found.name)
-    if found.type == "enumeration":
-        # Which option means what is for a person to say: a guess here would message people who said no.
-        return ConsentItem(channel, "enumeration", found.name)
-    partner = found.name.replace("opted_in", "opted_out")
-    if found.type in _CONSENT_TYPES["date_pair"] and partner != found.name and partner in there:
-        return ConsentItem(channel, "date_pair", in_property=found.name, out_property=partner)
-    return None
-
-
-def _channel_of(found: Property, text: str) -> str:
-    if found.name.startswith("hs_email_optout") or "email" in text or "e-mail" in text:
-        return "email"
-    return "whatsapp" if "whatsapp" in text else "sms"
-
-
-def _rank(offer: Offer) -> int:
-    return _ORDER.index(offer.item.kind) if offer.item else len(_ORDER)

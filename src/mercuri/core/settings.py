@@ -97,7 +97,8 @@ class ConsentItem:
     """How one HubSpot property (or a pair of dates) speaks of consent on a channel.
 
     `values` says which options of an enumeration mean in or out; the first one listed as out is what an opt-out writes.
-    `false_says_nothing` is for portals that fill an opt-in with false for everybody.
+    `false_says_nothing` is for portals that fill an opt-in with false for everybody. `options` are those that an
+    enumeration had when it was mapped: one that comes later is reported. () means that they are not known.
     """
 
     channel: str
@@ -107,6 +108,7 @@ class ConsentItem:
     in_property: str = ""
     out_property: str = ""
     false_says_nothing: bool = False
+    options: tuple[str, ...] = ()
 
     @builtins.property  # `property` is a field here
     def properties(self) -> tuple[str, ...]:
@@ -333,6 +335,7 @@ def _consent_item(where: str, item: Mapping[str, object]) -> ConsentItem:
         in_property=_property_name(where, "in_property", item) if pair else "",
         out_property=_property_name(where, "out_property", item) if pair else "",
         false_says_nothing=flag(f"{where}: false_says_nothing", item.get("false_says_nothing", False)),
+        options=_options(where, item),
     )
     _refuse_unfit(where, result)
     return result
@@ -360,6 +363,13 @@ def _values(where: str, item: Mapping[str, object]) -> Mapping[str, str]:
     if any(not isinstance(option, str) or not option.strip() or ";" in option for option in values):
         raise SettingRefused(f"{where}: an option of values is empty or holds a semicolon. Nothing was saved.")
     return {str(option): str(meaning) for option, meaning in values.items()}
+
+
+def _options(where: str, item: Mapping[str, object]) -> tuple[str, ...]:
+    options = item.get("options", [])
+    if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
+        raise SettingRefused(f"{where}: options is a list of texts. Nothing was saved.")
+    return tuple(options)
 
 
 def _consent_mapping(key: str, value: object) -> tuple[ConsentItem, ...]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from mercuri.core.contact import Contact, ContactId, RecordId, WorkspaceId
-from mercuri.engine import optouts
+from mercuri.engine import optouts, unreadable
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.csv_export import export_csv as export_csv
 from mercuri.engine.csv_import import ImportReport as ImportReport
@@ -18,7 +19,7 @@ from mercuri.engine.erasure import erase_contact as erase_contact
 from mercuri.engine.resolve import resolve_conflict as resolve_conflict
 from mercuri.engine.writes import By, change, checked_fields, insert, new_contact, note_whole, present, rules_of
 from mercuri.errors import Clash, NotFound, UserError
-from mercuri.store import contacts, failures, links, outbox, shown
+from mercuri.store import contacts, failures, links, outbox, portals, shown
 from mercuri.store.database import Tx
 
 
@@ -103,7 +104,10 @@ def retry_failures(app: App, ws: WorkspaceId, ids: Collection[int] | None, actor
     at = app.now()
     with app.db.write(ws) as tx:
         failing = failures.by_ids(tx, ids) if ids is not None else failures.recent(tx, limit=100_000)
+        _read_again(tx, failing, at)
         for item in failing:
+            if item.key.startswith(unreadable.PREFIX):
+                continue  # it waits for another value or another mapping
             failures.put(tx, replace(item, next_at=at))
             if item.record_id is not None:
                 outbox.note_look(tx, item.portal_id, RecordId(item.record_id), at)
@@ -113,6 +117,12 @@ def retry_failures(app: App, ws: WorkspaceId, ids: Collection[int] | None, actor
         outbox.retry_now(tx, touched)
     app.wake()
     return len(failing)
+
+
+def _read_again(tx: Tx, failing: Collection[failures.Failure], at: datetime) -> None:
+    for portal in portals.all(tx):
+        mine = [one for one in failing if one.portal_id == portal.id and one.key.startswith(unreadable.PREFIX)]
+        unreadable.read_again(tx, portal, mine, at)
 
 
 def _at_version(tx: Tx, id_: ContactId, version: int | None) -> contacts.Held:

@@ -14,7 +14,7 @@ from mercuri.core.contact import ContactId, PortalId
 from mercuri.engine import registers
 from mercuri.store import consent as store
 from mercuri.store import failures, outbox, portals
-from mercuri.store.consent import Held, Key
+from mercuri.store.consent import KIND_OF, Held, Key
 from mercuri.store.database import Tx
 from mercuri.store.outbox import Pending
 from mercuri.store.portals import Portal
@@ -42,6 +42,13 @@ def note(tx: Tx, states: Mapping[Key, Held], at: datetime, *, only: PortalId | N
 def note_all(tx: Tx, portal_id: PortalId, keys: Collection[Key], at: datetime) -> None:
     """Note addresses for a portal whatever their state."""
     outbox.note_many(tx, portal_id, "consent", {name_of(key): {} for key in keys}, at)
+
+
+def note_closed(tx: Tx, portal_id: PortalId, at: datetime) -> None:
+    """Note every closed address for a portal that can be told of it in another way now, or has only now come back."""
+    for channel in KIND_OF:
+        for states in store.each_state(tx, channel, only="unsubscribed"):
+            note(tx, {(channel, address): held for address, held in states.items()}, at, only=portal_id)
 
 
 def retry(tx: Tx, portal_id: PortalId, failure_key: str, at: datetime) -> None:

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 
+from mercuri.core.consent_mapping import checked
 from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.mapping import suggest_mapping, with_types
 from mercuri.core.properties import Property
 from mercuri.core.settings import DEFAULT_MAPPING, OWN_ID_PROPERTY, Direction, PortalSettings, with_json
+from mercuri.engine import optouts, unreadable
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.schedule import next_time
 from mercuri.engine.tokens import PortalTokens, sealed
@@ -98,6 +100,9 @@ def change_settings(
 ) -> PortalSettings:
     """Set some keys to plain JSON values, all or none. Raises SettingRefused with the reason.
 
+    Another consent mapping speaks from now on; by itself it opens and closes nothing, and every closed address is noted
+    for the portal, which may be told of it in another way now.
+
     Asks HubSpot for its properties when one is named that was not there when they were last asked for.
     """
     require(actor, "manager")
@@ -107,14 +112,20 @@ def change_settings(
         settings = _with(portal.settings, values)
         if settings.journal and not portal.settings.journal:
             _begin_journal(tx, app, portal)
-        settings = replace(settings, mapping=with_types(settings.mapping, portals.schema(tx, portal_id)))
+        schema = portals.schema(tx, portal_id)
+        speaking = checked(settings.consent_mapping, portal.settings.consent_mapping, schema)
+        settings = replace(settings, mapping=with_types(settings.mapping, schema), consent_mapping=speaking)
         portals.update_settings(tx, portal_id, settings)
         if "schedule" in values:
             zone = str(portal.account.get("time_zone") or "UTC")
             portals.save(tx, portal_id, next_at=next_time(settings.schedule, app.now(), zone))
         _ask_for_comparison(tx, portal, settings, app.now())
         _ask_for_reading(tx, portal, settings)
+        if speaking != portal.settings.consent_mapping:
+            unreadable.mapping_changed(tx, portal_id, portal.settings.consent_mapping, app.now())
+            optouts.note_closed(tx, portal_id, app.now())
         users.note_audit(tx, actor.name, "settings.changed", {"portal": portal_id, "keys": sorted(values)}, app.now())
+    app.wake()
     return settings
 
 
@@ -187,6 +198,7 @@ def _connect(app: App, ws: WorkspaceId, tokens: Tokens, hub_id: str | None, acto
     with app.db.write(ws) as tx:
         portals.add(tx, portal, sealed(app, tokens), app.now())
         portals.save_schema(tx, portal.id, properties, app.now())
+        optouts.note_closed(tx, portal.id, app.now())
         users.note_audit(tx, actor.name, "portal.connected", {"portal": portal.id, "kind": tokens.kind}, app.now())
         return portals.get(tx, portal.id)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from mercuri.core.contact import ContactId, RecordId, RunId
 from mercuri.core.diff import Act, Base, ChangeSet, Decision, three_way
-from mercuri.engine import consent, dedupe, preview
+from mercuri.engine import consent, dedupe, preview, unreadable
 from mercuri.engine.fields import further_emails
 from mercuri.engine.work import Work
 from mercuri.engine.writes import Rules, addresses_after
@@ -65,6 +65,7 @@ class Ledger:
             tell(tx, self.changed, self.at)
         if self.observed and work.settings.consent_mapping and not work.preview:
             consent.hear_records(tx, work.portal, self.observed, work.run.id, self.at)
+            unreadable.note(tx, work.portal, self.observed, work.run.id, self.at)
 
     def _store_conflicts(self, tx: Tx) -> int:
         open_now = conflicts.open_fields(tx, self.work.portal_id, list(self.agreed)) if self.agreed else {}

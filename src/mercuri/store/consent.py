@@ -162,11 +162,11 @@ def evidence_after(tx: Tx, after: int, *, limit: int = 1000) -> list[Evidence]:
     return [_event_in(row) for row in tx.execute(_NEXT_EVENTS, {"ws": tx.workspace, "after": after, "limit": limit})]
 
 
-def each_state(tx: Tx, channel: str, *, batch: int = 1000) -> Iterator[dict[str, Held]]:
-    """What is known of every address of a channel, in order of the addresses."""
+def each_state(tx: Tx, channel: str, *, only: str | None = None, batch: int = 1000) -> Iterator[dict[str, Held]]:
+    """What is known of every address of a channel, in order of the addresses; `only` those in one state."""
     last = ""
-    mine = {"ws": tx.workspace, "channel": channel, "limit": batch}
-    while rows := tx.execute(_EACH, {**mine, "after": last}).all():
+    mine = {"ws": tx.workspace, "channel": channel, "limit": batch} | ({"state": only} if only else {})
+    while rows := tx.execute(_EACH if only is None else _EACH_IN, {**mine, "after": last}).all():
         yield {address: Held(from_json(registers), _told_in(told)) for address, registers, told in rows}
         last = rows[-1][0]
 
@@ -177,7 +177,7 @@ def paused(tx: Tx, *, limit: int = 50) -> list[Key]:
 
 
 def last_said(tx: Tx, portal: PortalId, name: str) -> datetime | None:
-    """When a mapped property last said something new; None when it never did."""
+    """When what a mapped property said last came about; None when it never said anything."""
     pattern = '["' + _LIKE.sub(r"\\\g<0>", portal) + '",%,"' + _LIKE.sub(r"\\\g<0>", name) + '"]'
     at = tx.execute(_LAST_SAID, {"ws": tx.workspace, "pattern": pattern}).scalar()
     return None if at is None else from_ms(at)
@@ -271,13 +271,15 @@ _IS_KEPT = sa.text(
     "SELECT 1 FROM consent_event"
     " WHERE workspace_id = :ws AND channel = :channel AND address = :address AND event_key = :key"
 )
-_EACH = sa.text(
+_EACH_OF_CHANNEL = (
     "SELECT address, registers, told FROM consent_state"
-    " WHERE workspace_id = :ws AND channel = :channel AND address > :after ORDER BY address LIMIT :limit"
+    " WHERE workspace_id = :ws AND channel = :channel AND address > :after"
 )
+_EACH = sa.text(f"{_EACH_OF_CHANNEL} ORDER BY address LIMIT :limit")
+_EACH_IN = sa.text(f"{_EACH_OF_CHANNEL} AND state = :state ORDER BY address LIMIT :limit")
 _LAST_SAID = sa.text(
-    "SELECT max(occurred_at) FROM consent_event"
-    " WHERE workspace_id = :ws AND register = 'crm' AND source LIKE :pattern ESCAPE '\\'"
+    "SELECT occurred_at FROM consent_event"
+    " WHERE workspace_id = :ws AND register = 'crm' AND source LIKE :pattern ESCAPE '\\' ORDER BY id DESC LIMIT 1"
 )
 _PAUSED = sa.text(
     "SELECT channel, address FROM consent_state WHERE workspace_id = :ws AND paused AND state <> 'unsubscribed'"

@@ -21,7 +21,8 @@ from mercuri.store.times import from_ms, to_ms
 class Failure:
     """One failing thing. `kind` is a core.retry.FailureClass value; `next_at` None waits for an edit or a person.
 
-    `key` names the thing: `contact:<id>`, `record:<id>` or `address:<channel>:<address>`.
+    `key` names the thing: `contact:<id>`, `record:<id>`, `address:<channel>:<address>` or
+    `consent:<property>:<record>`.
     """
 
     portal_id: PortalId
@@ -86,6 +87,18 @@ def of_contacts(tx: Tx, contacts: Collection[ContactId]) -> list[Failure]:
     """What fails about these contacts."""
     mine = and_(table.c.workspace_id == tx.workspace, table.c.contact_id.in_(list(contacts)))
     return [_failure(row) for row in tx.execute(select(table).where(mine).order_by(table.c.id))]
+
+
+def beginning(tx: Tx, portal: PortalId, prefix: str, *, limit: int | None = None) -> list[Failure]:
+    """What fails at present under keys that begin so."""
+    mine = and_(_of(tx, portal), table.c.key.startswith(prefix, autoescape=True))
+    return [_failure(row) for row in tx.execute(select(table).where(mine).order_by(table.c.id).limit(limit))]
+
+
+def count_beginning(tx: Tx, portal: PortalId, prefix: str) -> int:
+    """How many things fail at present under keys that begin so."""
+    mine = and_(_of(tx, portal), table.c.key.startswith(prefix, autoescape=True))
+    return int(tx.execute(select(func.count()).select_from(table).where(mine)).scalar_one())
 
 
 def by_ids(tx: Tx, ids: Collection[int]) -> list[Failure]:

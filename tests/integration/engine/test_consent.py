@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.consent import PHONE, a_person, label, push, says, sendable
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.consent import shown
@@ -15,34 +16,6 @@ from mercuri.hubspot.pacing import Lane, Limit, Pacer
 from mercuri.store import consent as store
 from mercuri.store import portals
 from mercuri.store.runs import Run
-
-PHONE = "+14155552671"
-MAPPED: list[dict[str, Any]] = [{"property": "sms_opt_in", "channel": "sms", "kind": "opt_in"}]
-
-
-def a_person(world: World, opt_in: str = "true", **properties: str) -> str:
-    """A record of Ana, synced; HubSpot says `opt_in` of her phone."""
-    world.settings(two_way=False, consent_mapping=MAPPED)
-    record = world.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_opt_in": opt_in, **properties})
-    world.sync()
-    return record
-
-
-def label(world: World, record: str) -> str:
-    return world.of_record(record).subscription_status
-
-
-def says(world: World, text: str, address: str = PHONE, **more: Any) -> consent.Recorded:
-    world.clock.advance(60)
-    return consent.record(world.app, world.ws, "sms", address, "message", OWNER, text=text, **more)
-
-
-def push(world: World) -> int:
-    return consent.push_outs(world.app, world.ws, PORTAL)
-
-
-def sendable(world: World, address: str = PHONE) -> bool:
-    return consent.check(world.app, world.ws, "sms", [address])[0].sendable
 
 
 def test_a_mapped_property_opens_and_its_value_is_the_proof(both: World) -> None:
@@ -384,69 +357,6 @@ def test_a_record_that_hubspot_merged_into_a_closed_one_is_told_again(world: Wor
     assert not sendable(world)
 
 
-def test_the_counts_show_an_inverted_mapping_before_it_is_saved(world: World) -> None:
-    for value in ("true", "true", "true", "false", ""):
-        world.sandbox.create({"firstname": "A", "phone": PHONE, "sms_opt_in": value})
-    for number in range(3):
-        world.sandbox.create({"firstname": "B", "phone": f"+1415555266{number}", "sms_opt_in": "true"})
-    world.sync()
-    right = consent_setup.item_from(MAPPED[0])
-    inverted = consent_setup.item_from({**MAPPED[0], "kind": "opt_out"})
-
-    good = consent_setup.count(world.app, world.ws, PORTAL, right)
-    bad = consent_setup.count(world.app, world.ws, PORTAL, inverted)
-
-    assert (good.buckets.said_in, good.buckets.said_out, good.buckets.silent) == (6, 1, 1)
-    assert (bad.buckets.said_in, bad.buckets.said_out, bad.buckets.silent) == (1, 6, 1)
-    assert good.label_changes == 6
-    assert not good.is_partial
-
-
-def test_a_property_mapped_later_is_heard_of_every_record_by_the_next_run(both: World) -> None:
-    record = both.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_opt_in": "true"})
-    both.sync()
-    assert label(both, record) == "not_subscribed"
-    consent_setup.save_mapping(both.app, both.ws, PORTAL, MAPPED, OWNER)
-
-    done = both.sync()
-
-    assert done.kind == "full"
-    assert label(both, record) == "subscribed"
-    assert both.sync().kind == "incremental"
-    counted = consent_setup.count(both.app, both.ws, PORTAL, consent_setup.item_from(MAPPED[0]))
-    assert (counted.buckets.said_in, counted.label_changes) == (1, 0)
-
-
-@pytest.mark.parametrize(
-    ("item", "message"),
-    [
-        ({"property": "no_such", "channel": "sms", "kind": "opt_in"}, "no property no_such"),
-        ({"property": "jobtitle", "channel": "sms", "kind": "opt_in"}, "cannot read that"),
-        ({"property": "hs_email_optout", "channel": "sms", "kind": "opt_out"}, "e-mail only"),
-        ({"property": "mercuri_sms_status", "channel": "sms", "kind": "opt_in"}, "our own voice"),
-        ({"property": "sms_consent", "channel": "sms", "kind": "enumeration", "values": {"Maybe": "in"}}, "no longer"),
-    ],
-)
-def test_a_mapping_that_cannot_work_is_refused(world: World, item: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        consent_setup.save_mapping(world.app, world.ws, PORTAL, [item], OWNER)
-
-
-def test_an_opt_out_that_waited_for_a_mapping_is_passed_on_once_there_is_one(world: World) -> None:
-    record = a_person(world)
-    world.settings(consent_mapping=[])
-    says(world, "STOP")
-    push(world)
-    assert world.failures()
-
-    consent_setup.save_mapping(world.app, world.ws, PORTAL, MAPPED, OWNER)
-    world.sync()
-    push(world)
-
-    assert world.record(record)["sms_opt_in"] == "false"
-    assert not world.failures()
-
-
 def test_our_own_properties_carry_the_state_to_hubspot(world: World) -> None:
     record = a_person(world)
     consent_setup.make_own_properties(world.app, world.ws, PORTAL, OWNER)
@@ -479,18 +389,6 @@ def test_an_opt_out_from_email_uses_hubspots_own_list(world: World) -> None:
     client = portal.client_for(world.app, world.ws, connected, Lane.BUTTON)
     assert client.email_status("ana@example.com").opted_out_of_all
     assert not world.failures()
-
-
-def test_a_mapped_property_that_vanished_is_reported_and_changes_nothing(world: World) -> None:
-    record = a_person(world)
-    world.sandbox.archive_property("sms_opt_in")
-    world.clock.advance(7200)
-    world.sync()
-
-    setup = consent_setup.setup_of(world.app, world.ws, PORTAL)
-
-    assert [problem.what for problem in setup.problems] == ["gone"]
-    assert label(world, record) == "subscribed"
 
 
 def test_an_opt_out_goes_ahead_of_a_full_sync_that_uses_the_whole_budget(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from tests.support.api import a_connected_world, services_of
@@ -160,3 +161,33 @@ def test_our_own_properties_are_made_on_request(world: World, here: Site) -> Non
 
     assert "mercuri_sms_status" in page.one("section", id="own").text
     assert not page.one("section", id="own").has("form")
+
+
+def test_a_new_option_is_reported_on_both_pages_and_given_a_meaning_there(world: World, here: Site) -> None:
+    mapped = {"property": "sms_consent", "channel": "sms", "kind": "enumeration", "values": {"Yes": "in", "No": "out"}}
+    world.settings(consent_mapping=[mapped])
+    options = [{"label": name, "value": name} for name in ("Yes", "No", "not_asked", "Stop all")]
+    world.sandbox.add_property({"name": "sms_consent", "options": options})
+    record = world.sandbox.create({"firstname": "Bo", "phone": "+14155552680", "sms_consent": "Stop all"})
+    world.clock.advance(7200)
+    done = world.sync()
+    browser = here.browser("manager")
+
+    page = browser.page("/settings/subscription")
+    warnings = page.one("div", id="warnings").text
+    run = browser.page(f"/runs/{done.id}")
+    draft = browser.page(page.one("a", aria_label="Change sms_consent").attributes["href"].split("#")[0])
+
+    assert "the new option 'Stop all'" in warnings
+    assert "1 record: sms_consent holds an option that has been given no meaning" in warnings
+    assert f"record {record}" in warnings
+    assert "the new option 'Stop all'" in run.one("div", id="warnings").text
+    assert "sms_consent: Stop all" in run.one("section", id="failing").text
+    form = draft.one("section", id="draft").one("form", method="get")
+    assert form.fields()["value:Yes"] == "in"
+    assert "Stop all (new in HubSpot) means" in form.text
+    address = "/settings/subscription?" + urlencode({**form.fields(), "value:Stop all": "out"})
+    counted = browser.page(address).one("section", id="draft")
+    browser.submit(counted.every("form", method="post")[0])
+    assert not browser.page("/settings/subscription").has("div", id="warnings")
+    assert "says no" in consent.check(world.app, world.ws, "sms", ["+14155552680"])[0].reason

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 from urllib.parse import urlencode
 
@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
 from mercuri.core.contact import PortalId, RunId
-from mercuri.engine import edit
+from mercuri.engine import consent_setup, edit
 from mercuri.engine import run as engine_run
 from mercuri.engine.csv_files import csv_lines
 from mercuri.errors import NotFound
@@ -122,6 +122,7 @@ def show(
         names = contact_names(tx, {row.contact_id for row in rows if row.contact_id is not None})
         causes = _causes(failures.of_run(tx, run.id, limit=1000))
         total = changes.count(tx, run.id)
+        warnings = _warnings(tx, run, app_of(request).now())
     more_href = f"/runs/{run.id}?{urlencode({'q': q, 'after': more})}" if more else None
     if render.is_htmx(request) and after:
         return render.page(request, "parts/run_changes.html", changes=rows, names=names, more_href=more_href)
@@ -137,6 +138,7 @@ def show(
         q=q,
         total=total,
         causes=causes,
+        warnings=warnings,
         may_edit=may_edit(request),
     )
 
@@ -163,6 +165,13 @@ def _all_changes(tx: Tx, run: RunId, after: int = 0) -> Iterator[Change]:
     while page := changes.of_run(tx, run, after=after, limit=500):
         yield from page
         after = page[-1].id
+
+
+def _warnings(tx: Tx, run: Run, now: datetime) -> list[str]:
+    """What is wrong with the properties that speak of consent, as of the portal's latest run."""
+    if runs.recent(tx, run.portal_id, limit=1)[0].id != run.id:
+        return []
+    return consent_setup.warnings_of(tx, portals.get(tx, run.portal_id), now)
 
 
 def _causes(found: Sequence[Failure]) -> list[Cause]:

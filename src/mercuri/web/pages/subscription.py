@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response, StreamingResponse
 
+from mercuri.core.consent_mapping import new_options
 from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.keywords import OUT_WORDS
 from mercuri.core.properties import Property
 from mercuri.core.settings import CHANNELS, ConsentItem, WorkspaceSettings
-from mercuri.engine import consent, consent_setup, gate
+from mercuri.engine import consent, consent_counts, consent_setup, gate
 from mercuri.engine.app import App
-from mercuri.engine.consent_setup import Counts, Setup, as_document
+from mercuri.engine.consent_counts import Counts
+from mercuri.engine.consent_setup import Setup, as_document
+from mercuri.engine.portal import change_settings
 from mercuri.errors import HubSpotError, UserError
 from mercuri.store import consent as store
 from mercuri.store import portals, workspaces
@@ -59,6 +62,8 @@ class Draft:
     out_property: str
     false_says_nothing: bool
     dates: Sequence[Property]
+    new_options: Collection[str] = ()
+    is_change: bool = False
     item: ConsentItem | None = None
     counts: Counts | None = None
     problem: str = ""
@@ -131,21 +136,33 @@ def _draft(app: App, ws: WorkspaceId, setup: Setup, asked: Mapping[str, str]) ->
     found = setup.schema.get(asked.get("property", ""))
     if found is None:
         return None
-    offer = next((one.item for one in setup.offers if one.property.name == found.name and one.item), None)
+    mapped = _mapped(setup, found.name, asked.get("channel", ""))
+    offer = mapped or next((one.item for one in setup.offers if one.property.name == found.name and one.item), None)
     fitting = _kinds_of(found)
+    is_asked = "count" in asked
     kind = asked.get("kind") if asked.get("kind") in fitting else (offer.kind if offer else next(iter(fitting), ""))
     channel = asked.get("channel", "")
+    meant = mapped.values if mapped and not is_asked else {}
     draft = Draft(
         found=found,
         kinds=[(name, KINDS[name]) for name in fitting],
         channel=channel if channel in CHANNELS else (offer.channel if offer else "sms"),
         kind=kind or "",
-        values={one.value: asked.get(f"value:{one.value}", "") for one in found.options},
+        values={one.value: asked.get(f"value:{one.value}", meant.get(one.value, "")) for one in found.options},
         out_property=asked.get("out_property", offer.out_property if offer else ""),
-        false_says_nothing=asked.get("false_says_nothing") == "on",
+        false_says_nothing=asked.get("false_says_nothing") == "on"
+        or (not is_asked and mapped is not None and mapped.false_says_nothing),
         dates=[one for one in setup.schema.values() if one.type in ("date", "datetime") and one.name != found.name],
+        new_options=new_options(mapped, found) if mapped else (),
+        is_change=mapped is not None,
     )
-    return _counted(app, ws, setup, draft, is_asked="count" in asked)
+    return _counted(app, ws, setup, draft, is_asked=is_asked)
+
+
+def _mapped(setup: Setup, name: str, channel: str) -> ConsentItem | None:
+    """What the property says of the channel at present, where it is mapped already."""
+    items = setup.portal.settings.consent_mapping
+    return next((item for item in items if item.properties[0] == name and item.channel == channel), None)
 
 
 def _kinds_of(found: Property) -> tuple[str, ...]:
@@ -160,7 +177,7 @@ def _counted(app: App, ws: WorkspaceId, setup: Setup, draft: Draft, *, is_asked:
         return draft
     try:
         item = consent_setup.item_from(_document(draft))
-        return replace(draft, item=item, counts=consent_setup.count(app, ws, setup.portal.id, item))
+        return replace(draft, item=item, counts=consent_counts.count(app, ws, setup.portal.id, item))
     except (UserError, HubSpotError) as error:
         return replace(draft, problem=error.message)
 
@@ -172,6 +189,7 @@ def _document(draft: Draft) -> dict[str, Any]:
     document["property"] = draft.found.name
     if draft.kind == "enumeration":
         document["values"] = {option: said for option, said in draft.values.items() if said}
+        document["options"] = list(draft.values)
     if draft.kind == "opt_in" and draft.false_says_nothing:
         document["false_says_nothing"] = True
     return document
@@ -186,7 +204,13 @@ def add(request: Request, manager: Manager, portal_id: PortalPath, form: Sent) -
         new = None
     if not isinstance(new, dict):
         raise UserError("The mapping did not arrive whole. Nothing was saved; choose the property again.")
-    return _save(request, manager, portal_id, lambda items: [*items, new], "It was mapped. The next sync reads it.")
+    said = "It was mapped. The next sync reads it."
+    return _save(request, manager, portal_id, lambda items: [*(i for i in items if not _same(i, new)), new], said)
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether one mapping takes the place of the other: the same property speaks of the same channel."""
+    return all(one.get(name) == other.get(name) for name in ("channel", "property", "in_property"))
 
 
 @router.post("/settings/subscription/{portal_id}/remove")
@@ -206,7 +230,7 @@ def _save(
     with app.db.read(manager.workspace) as tx:
         items = [as_document(item) for item in portals.get(tx, id_).settings.consent_mapping]
     try:
-        consent_setup.save_mapping(app, manager.workspace, id_, change(items), actor_of(manager))
+        change_settings(app, manager.workspace, id_, {"consent_mapping": change(items)}, actor_of(manager))
     except UserError as refusal:
         return _page(request, manager.workspace, portal_id, refusal.message)
     return render.toast(request, render.see_other(request, f"/settings/subscription?portal={portal_id}"), said)

@@ -1,0 +1,194 @@
+"""The mapping of HubSpot's properties to consent: counted, checked, heard, and what is wrong with it reported."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.support.consent import MAPPED, PHONE, a_person, label, push, says, sendable
+from tests.support.world import OWNER, PORTAL, World
+
+from mercuri.engine import consent_counts, consent_setup, edit, portal
+from mercuri.errors import UserError
+
+CHOICES = [{"label": name, "value": name} for name in ("Yes", "No", "not_asked", "Stop all")]
+LISTED: dict[str, Any] = {
+    "property": "sms_consent",
+    "channel": "sms",
+    "kind": "enumeration",
+    "values": {"Yes": "in", "No": "out"},
+}
+
+
+def test_the_counts_show_an_inverted_mapping_before_it_is_saved(world: World) -> None:
+    for value in ("true", "true", "true", "false", ""):
+        world.sandbox.create({"firstname": "A", "phone": PHONE, "sms_opt_in": value})
+    for number in range(3):
+        world.sandbox.create({"firstname": "B", "phone": f"+1415555266{number}", "sms_opt_in": "true"})
+    world.sync()
+    right = consent_setup.item_from(MAPPED[0])
+    inverted = consent_setup.item_from({**MAPPED[0], "kind": "opt_out"})
+
+    good = consent_counts.count(world.app, world.ws, PORTAL, right)
+    bad = consent_counts.count(world.app, world.ws, PORTAL, inverted)
+
+    assert (good.buckets.said_in, good.buckets.said_out, good.buckets.silent) == (6, 1, 1)
+    assert (bad.buckets.said_in, bad.buckets.said_out, bad.buckets.silent) == (1, 6, 1)
+    assert good.label_changes == 6
+    assert not good.is_partial
+
+
+def test_a_property_mapped_later_is_heard_of_every_record_by_the_next_run(both: World) -> None:
+    record = both.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_opt_in": "true"})
+    both.sync()
+    assert label(both, record) == "not_subscribed"
+    portal.change_settings(both.app, both.ws, PORTAL, {"consent_mapping": MAPPED}, OWNER)
+
+    done = both.sync()
+
+    assert done.kind == "full"
+    assert label(both, record) == "subscribed"
+    assert both.sync().kind == "incremental"
+    counted = consent_counts.count(both.app, both.ws, PORTAL, consent_setup.item_from(MAPPED[0]))
+    assert (counted.buckets.said_in, counted.label_changes) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"property": "no_such", "channel": "sms", "kind": "opt_in"}, "no property no_such"),
+        ({"property": "jobtitle", "channel": "sms", "kind": "opt_in"}, "cannot read that"),
+        ({"property": "hs_email_optout", "channel": "sms", "kind": "opt_out"}, "e-mail only"),
+        ({"property": "mercuri_sms_status", "channel": "sms", "kind": "opt_in"}, "our own voice"),
+        ({"property": "sms_consent", "channel": "sms", "kind": "enumeration", "values": {"Maybe": "in"}}, "no longer"),
+    ],
+)
+def test_a_mapping_that_cannot_work_is_refused(world: World, item: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        portal.change_settings(world.app, world.ws, PORTAL, {"consent_mapping": [item]}, OWNER)
+
+
+def test_an_opt_out_that_waited_for_a_mapping_is_passed_on_once_there_is_one(world: World) -> None:
+    record = a_person(world)
+    world.settings(consent_mapping=[])
+    says(world, "STOP")
+    push(world)
+    assert world.failures()
+
+    portal.change_settings(world.app, world.ws, PORTAL, {"consent_mapping": MAPPED}, OWNER)
+    world.sync()
+    push(world)
+
+    assert world.record(record)["sms_opt_in"] == "false"
+    assert not world.failures()
+
+
+def test_a_mapped_property_that_vanished_is_reported_and_changes_nothing(world: World) -> None:
+    record = a_person(world)
+    world.sandbox.archive_property("sms_opt_in")
+    world.clock.advance(7200)
+    world.sync()
+
+    setup = consent_setup.setup_of(world.app, world.ws, PORTAL)
+
+    assert setup.warnings == [
+        "sms_opt_in no longer exists in HubSpot. What it said about sms stays; it says nothing new."
+    ]
+    assert label(world, record) == "subscribed"
+
+
+def a_chosen(world: World, option: str = "Stop all") -> str:
+    """A record that holds an option which HubSpot got after the list was mapped."""
+    world.settings(two_way=False, consent_mapping=[LISTED])
+    world.sandbox.add_property({"name": "sms_consent", "options": CHOICES})
+    record = world.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_consent": "Yes"})
+    world.sync()
+    world.clock.advance(60)
+    world.sandbox.update(record, {"sms_consent": option})
+    world.clock.advance(7200)
+    world.sync()
+    return record
+
+
+def test_a_new_option_says_nothing_and_is_named_with_the_records_that_hold_it(both: World) -> None:
+    record = a_chosen(both)
+
+    setup = consent_setup.setup_of(both.app, both.ws, PORTAL)
+
+    assert label(both, record) == "subscribed"
+    [warning] = setup.warnings
+    assert "the new option 'Stop all'" in warning
+    [unread] = setup.unread
+    assert (unread.count, [one.raw for one in unread.examples]) == (1, ["sms_consent: Stop all"])
+    [failure] = both.failures()
+    assert (failure.record_id, failure.contact_id) == (record, both.of_record(record).id)
+
+
+def test_an_option_is_heard_as_soon_as_it_is_given_a_meaning(both: World) -> None:
+    record = a_chosen(both)
+
+    both.settings(consent_mapping=[{**LISTED, "values": {**LISTED["values"], "Stop all": "out"}}])
+
+    assert label(both, record) == "not_subscribed"
+    assert not both.failures()
+    assert not consent_setup.setup_of(both.app, both.ws, PORTAL).warnings
+
+
+def test_an_option_that_is_to_say_nothing_is_reported_no_more(world: World) -> None:
+    record = a_chosen(world)
+
+    world.settings(consent_mapping=[{**LISTED, "options": [choice["value"] for choice in CHOICES]}])
+
+    assert label(world, record) == "subscribed"
+    assert not world.failures()
+    assert not consent_setup.setup_of(world.app, world.ws, PORTAL).warnings
+
+
+def test_a_value_that_cannot_be_read_opens_nothing_and_is_no_failure_once_it_can(world: World) -> None:
+    record = a_person(world, "")
+    world.sandbox.archive_property("sms_opt_in")
+    world.sandbox.add_property(
+        {"name": "sms_opt_in", "label": "SMS", "type": "string", "fieldType": "text", "groupName": "contactinformation"}
+    )
+    world.sandbox.update(record, {"sms_opt_in": "yes please"})
+    done = world.sync()
+
+    [failure] = world.failures()
+    assert not sendable(world)
+    assert (failure.run, failure.raw) == (done.id, "sms_opt_in: yes please")
+    assert "neither true nor false" in failure.message
+    edit.retry_failures(world.app, world.ws, [failure.id], OWNER)
+    assert world.failures() == [failure]
+    world.clock.advance(60)
+    world.sandbox.update(record, {"sms_opt_in": "true"})
+    world.sync()
+    assert not world.failures()
+
+
+def test_what_is_mapped_no_more_is_no_failure(world: World) -> None:
+    a_chosen(world)
+
+    world.settings(consent_mapping=[])
+
+    assert not world.failures()
+
+
+def test_a_property_that_has_said_nothing_new_for_long_is_reported(world: World) -> None:
+    a_person(world)
+    world.clock.advance(timedelta(days=91).total_seconds())
+
+    assert consent_setup.setup_of(world.app, world.ws, PORTAL).warnings == [
+        "sms_opt_in has said nothing new since 09 March 2026. Is it still filled in HubSpot?"
+    ]
+
+
+def test_an_opt_out_from_while_nothing_was_connected_is_told_on_reconnecting(both: World) -> None:
+    record = a_person(both)
+    portal.disconnect(both.app, both.ws, PORTAL, OWNER)
+    says(both, "STOP")
+
+    both.connect()
+    push(both)
+
+    assert both.record(record)["sms_opt_in"] == "false"
