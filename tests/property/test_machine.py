@@ -45,6 +45,18 @@ NEEDED = {
             _during_the_write("act", Step("edit_there", field="first_name", value="Dana")),
         ),
     ),
+    # The write takes effect after the next look, and the person edits again.
+    "patience": History(
+        Setup(),
+        (
+            Step("new_here", values=_ANN),
+            Step("sync"),
+            _EDIT,
+            Step("sync", at=(Moment("write", 0, "late", later=130),)),
+            Step("edit_here", field="first_name", value="Cleo"),
+            Step("sync"),
+        ),
+    ),
     # A dozen people are deleted at once.
     "brake": History(
         Setup(deletions="archive", crowd=True), (Step("sync"), Step("delete_crowd", value="here"), Step("sync"))

@@ -15,7 +15,7 @@ from mercuri.engine.consent import Observed
 from mercuri.engine.matching import own_value
 from mercuri.engine.portal import ensure_own_id
 from mercuri.engine.reconcile import Ledger, reconcile
-from mercuri.engine.sending import contact_key, link_created
+from mercuri.engine.sending import announced, contact_key, link_created
 from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.errors import BadRequest, HubSpotError
@@ -150,7 +150,8 @@ def _refuse(
 
 
 def _send(work: Work, intents: Sequence[Intent], pending: Mapping[ContactId, Pending]) -> None:
-    outcomes = _upsert(work, intents)
+    with announced(work, intents):
+        outcomes = _upsert(work, intents)
     made = [str(outcome.record.id) for outcome in outcomes if outcome.record is not None]
     clashing = [o.error.existing_id for o in outcomes if isinstance(o.error, BadRequest) and o.error.existing_id]
     records = work.client.read_many([*made, *clashing], work.ask) if made or clashing else {}

@@ -8,7 +8,7 @@ from mercuri.core.brakes import deletions_brake, deletions_sentence
 from mercuri.core.contact import ContactId, LinkState, RecordId
 from mercuri.core.fate import Fate, fate_of_deletion
 from mercuri.core.settings import Deletions
-from mercuri.engine import failing, follow
+from mercuri.engine import failing, follow, sending
 from mercuri.engine.work import Work
 from mercuri.errors import BadRequest, MissingScope, NotThere, SafetyStop
 from mercuri.store import changes, contacts, links, outbox
@@ -62,7 +62,8 @@ def archive(work: Work, intents: Sequence[Intent], pending: Mapping[ContactId, P
     """Archive the records that announced intents name."""
     if not intents:
         return
-    work.client.archive_many([str(intent.record_id) for intent in intents])
+    with sending.announced(work, intents):
+        work.client.archive_many([str(intent.record_id) for intent in intents])
     with work.step() as tx:
         confirm_archives(tx, work, intents)
         outbox.done(tx, [pending[intent.contact_id] for intent in intents if intent.contact_id in pending])

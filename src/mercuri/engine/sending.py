@@ -6,8 +6,10 @@ again, at once or (after a crash) by the next run, and the same function draws t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from mercuri.core.contact import ContactId, LinkState, PropertyVersion, Record
 from mercuri.core.diff import Act, Base, merge_field, settle_sent
@@ -18,7 +20,7 @@ from mercuri.engine.reconcile import Ledger, dispute, held_by
 from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.engine.writes import Rules, addresses_after
-from mercuri.errors import HubSpotError
+from mercuri.errors import HubSpotError, MissingScope, RateLimited, Unauthorised
 from mercuri.hubspot.client import Client, Outcome, Write
 from mercuri.store import contacts, links, outbox
 from mercuri.store.changes import Change
@@ -26,6 +28,9 @@ from mercuri.store.contact_rows import Held
 from mercuri.store.database import Tx
 from mercuri.store.links import Link
 from mercuri.store.outbox import Intent
+
+#: After this long a request of ours cannot take effect any more.
+DEADLINE = timedelta(minutes=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,11 @@ class Sent:
         """HubSpot's refusal, if it gave one."""
         return self.outcome.error if self.outcome else None
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether HubSpot said that it did the write, or that it did not."""
+        return self.outcome is not None and (self.error is None or failing.is_refusal(self.error))
+
     def answered(self, name: str) -> str | None:
         """The value of a property in HubSpot's own answer, None when no answer came."""
         if self.outcome is None or self.outcome.record is None:
@@ -48,12 +58,24 @@ class Sent:
         return self.outcome.record.properties.get(name, self.intent.payload[name])
 
 
+@contextmanager
+def announced(work: Work, intents: Sequence[Intent]) -> Iterator[None]:
+    """The request that intents announce: when HubSpot refuses it as a whole, nothing of it can come any more."""
+    try:
+        yield
+    except (RateLimited, Unauthorised, MissingScope):
+        with work.step() as tx:
+            outbox.close(tx, [intent.id for intent in intents], "dropped")
+        raise
+
+
 def update(work: Work, intents: Sequence[Intent], client: Client | None = None) -> list[Sent]:
     """Send announced patches and read the records back, in the lane of `client` where it is given."""
     if not intents:
         return []
     client = client or work.client
-    outcomes = client.update_many([Write(str(intent.record_id), intent.payload) for intent in intents])
+    with announced(work, intents):
+        outcomes = client.update_many([Write(str(intent.record_id), intent.payload) for intent in intents])
     names = sorted({name for intent in intents for name in intent.payload})
     wanted = [
         str(intent.record_id)
@@ -68,7 +90,10 @@ def update(work: Work, intents: Sequence[Intent], client: Client | None = None) 
 
 
 def settle_patches(tx: Tx, ledger: Ledger, sent: Sequence[Sent]) -> list[Sent]:
-    """Close the intents of patches and move the bases of what stands; those that did not come about are returned."""
+    """Close the intents of patches and move the bases of what stands; those of which there is no trace are returned.
+
+    Where such a patch may still take effect, its intent stays open, and nothing else is sent to its record meanwhile.
+    """
     work = ledger.work
     records = [s.intent.record_id for s in sent if s.intent.record_id]
     known = links.of_records(tx, work.portal_id, records, lock=True)
@@ -80,8 +105,14 @@ def settle_patches(tx: Tx, ledger: Ledger, sent: Sequence[Sent]) -> list[Sent]:
         done = link is not None and _settle(tx, ledger, one, link, held.get(one.intent.contact_id))
         (confirmed if done else dropped).append(one)
     outbox.close(tx, [one.intent.id for one in confirmed], "confirmed")
-    outbox.close(tx, [one.intent.id for one in dropped], "dropped")
+    over = [one.intent.id for one in dropped if one.is_answered or not may_come(one.intent, work.now)]
+    outbox.close(tx, over, "dropped")
     return dropped
+
+
+def may_come(intent: Intent, now: datetime) -> bool:
+    """Whether a write that HubSpot did not answer, and of which there is no trace, may still take effect."""
+    return intent.sent_at is not None and now - intent.sent_at <= DEADLINE
 
 
 def _settle(tx: Tx, ledger: Ledger, sent: Sent, link: Link, held: Held | None) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from mercuri.core.contact import Record
 from mercuri.core.normalise import normalise_email
@@ -15,9 +14,6 @@ from mercuri.engine.sending import Sent
 from mercuri.engine.work import Work
 from mercuri.store import contacts, outbox
 from mercuri.store.outbox import Intent
-
-#: After this long a request of ours cannot take effect any more.
-DEADLINE = timedelta(minutes=3)
 
 
 def settle_intents(work: Work) -> None:
@@ -56,7 +52,8 @@ def _settle_archives(work: Work, intents: Sequence[Intent]) -> None:
     with work.step() as tx:
         gone = [intent for intent in intents if str(intent.record_id) not in found]
         parting.confirm_archives(tx, work, gone)
-        outbox.close(tx, [intent.id for intent in intents if intent not in gone], "dropped")
+        over = [one.id for one in intents if one not in gone and not sending.may_come(one, work.now)]
+        outbox.close(tx, over, "dropped")
 
 
 def _settle_creates(work: Work, intents: Sequence[Intent]) -> None:
@@ -70,7 +67,7 @@ def _settle_creates(work: Work, intents: Sequence[Intent]) -> None:
             record = found.get(intent.id)
             if record is not None:
                 creating.confirm(tx, ledger, intent, record, held.get(intent.contact_id), created=True)
-            elif intent.sent_at is None or work.now - intent.sent_at > DEADLINE:
+            elif not sending.may_come(intent, work.now):
                 outbox.close(tx, [intent.id], "dropped")
         ledger.flush(tx)
 

@@ -201,7 +201,8 @@ def _undo_there(work: Work, batch: Sequence[Change]) -> None:
     patches = [intent for intent in intents if intent.kind == "patch"]
     sent = sending.update(work, patches)
     archives = [intent for intent in intents if intent.kind == "archive"]
-    work.client.archive_many([str(intent.record_id) for intent in archives])
+    with sending.announced(work, archives):
+        work.client.archive_many([str(intent.record_id) for intent in archives])
     with work.step() as tx:
         _confirm(tx, work, todo, sent)
         _confirm_archives(tx, work, todo, archives)

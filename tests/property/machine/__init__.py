@@ -4,9 +4,10 @@
 `Violation` where a law is broken, `shorten` finds the steps that are needed for that.
 """
 
-from tests.property.machine.histories import History, Setup, Step, draw
+from tests.property.machine.histories import History, Setup, Step
 from tests.property.machine.laws import Violation
 from tests.property.machine.playing import play
 from tests.property.machine.shortening import shorten
+from tests.property.machine.themes import draw
 
 __all__ = ["History", "Setup", "Step", "Violation", "draw", "play", "shorten"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from random import Random
 from typing import Any
@@ -36,20 +37,22 @@ class Step:
 class Moment:
     """At the `number`-th `point` of a run (request, write, commit, take) `what` happens: cut, lost_before, ... or act.
 
-    `times` requests in a row meet a fault.
+    `times` requests in a row meet a fault. One that is `late` loses its answer, and takes effect `later` (s).
     """
 
     point: str
     number: int
     what: str
     times: int = 1
+    later: int = 0
     act: Step | None = None
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How the portal is set and how HubSpot behaves."""
+    """How the portal is set and how HubSpot behaves. `theme`: what the history is about."""
 
+    theme: str = ""
     policy: str = "hubspot"
     blanks: str = "keep"
     deletions: str = "keep"
@@ -74,18 +77,16 @@ class History:
         return "\n".join([str(self.setup), *(f"  {number:2} {step}" for number, step in enumerate(self.steps))])
 
 
-def draw(seed: int) -> History:
-    """The history of a seed."""
-    return _Drawing(Random(seed)).history()
+Story = Callable[["Drawing"], list[Step]]
 
 
-class _Drawing:
-    """Draws one history."""
+class Drawing:
+    """Draws one history; `story` draws some steps of its theme."""
 
-    def __init__(self, rng: Random) -> None:
-        self.rng = rng
+    def __init__(self, rng: Random, theme: str = "", story: Story | None = None) -> None:
+        self.rng, self.theme, self._of_theme = rng, theme, story
         self.number = 0
-        self.lossy = rng.random() < 0.25
+        self.lossy = theme != "late" and rng.random() < 0.25
         #: Most edits meet on one value: only edits that meet can go wrong.
         self.people = rng.choice([1, 2, 3, PEOPLE])
         self.focus = rng.randrange(self.people), rng.choice(["first_name", "last_name"])
@@ -93,10 +94,13 @@ class _Drawing:
     def history(self) -> History:
         setup = self._setup()
         length = self.people + self.rng.randint(3, 10)
-        steps = [self._new(who) for who in range(self.people)]
-        steps += [self._sync(calm=True)] if self.rng.random() < 0.8 else []
+        steps = [self.new(who) for who in range(self.people)]
+        steps += [self.sync(calm=True)] if self.rng.random() < 0.8 else []
         while len(steps) < length:
-            steps += self._story() if self.rng.random() < 0.25 else [self._step()]
+            if self._of_theme is not None and self.rng.random() < 0.4:
+                steps += self._of_theme(self)
+            else:
+                steps += self.story() if self.rng.random() < 0.25 else [self.step()]
         if setup.crowd:
             place = self.rng.randint(1, len(steps))
             steps[place:place] = [Step("sync"), Step("delete_crowd", value=self.rng.choice(["here", "there"]))]
@@ -114,6 +118,7 @@ class _Drawing:
             if chance() < 0.25:
                 switches[name] = other
         return Setup(
+            theme=self.theme,
             policy=pick(["hubspot", "mercuri", "recent", "ask"]),
             blanks=pick(["keep", "keep", "erase", "ask"]),
             deletions=pick(["keep", "keep", "archive", "ask"]),
@@ -128,7 +133,7 @@ class _Drawing:
 
     # Values
 
-    def _value(self, name: str) -> str:
+    def value(self, name: str) -> str:
         self.number += 1
         if self.rng.random() < 0.12:
             return ""
@@ -143,9 +148,9 @@ class _Drawing:
         own = f"{name[0].upper()}{self.number}"
         return self.rng.choice([own, f"{own}!", *few])
 
-    def _person(self, who: int) -> tuple[tuple[str, str], ...]:
+    def person(self, who: int) -> tuple[tuple[str, str], ...]:
         kind = self.rng.choice(["whole", "whole", "whole", "name", "phone", "shared_phone", "shared_email"])
-        values = {"first_name": f"P{who}", "last_name": self._value("last_name"), "email": f"who{who}@example.com"}
+        values = {"first_name": f"P{who}", "last_name": self.value("last_name"), "email": f"who{who}@example.com"}
         if kind == "name":
             del values["email"]
         elif kind == "phone":
@@ -158,51 +163,51 @@ class _Drawing:
 
     # Steps
 
-    def _new(self, who: int) -> Step:
-        return Step(self.rng.choice(["new_here", "new_there"]), who, values=self._person(who))
+    def new(self, who: int) -> Step:
+        return Step(self.rng.choice(["new_here", "new_there"]), who, values=self.person(who))
 
-    def _step(self) -> Step:
+    def step(self) -> Step:
         kinds = {"sync": 30, "act": 45, "rare": 12, "rest": 4, "preview": 4, "undo": 3, "wait": 6}
         kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
         if kind == "act":
-            return self._edit()
+            return self.edit()
         if kind == "rare":
-            return self._rare()
+            return self.rare()
         if kind == "sync":
-            return self._sync()
+            return self.sync()
         if kind == "wait":
             return Step("wait", value=str(self.rng.choice([30, 120, 900, 4000, 90_000])))
         return Step(kind)
 
-    def _story(self) -> list[Step]:
+    def story(self) -> list[Step]:
         """An edit here whose way to HubSpot is troubled: answer lost, edited there meanwhile, edited here again."""
         pick = self.rng.choice
-        acts = [Moment("write", 0, "act", act=self._edit(side)) for side in ("edit_there", "edit_here")]
+        acts = [Moment("write", 0, "act", act=self.edit(side)) for side in ("edit_there", "edit_here")]
         lost = [] if self.lossy else [Moment("write", 0, "cut"), Moment("write", 0, "lost_after")]
         trouble = pick([*acts, *lost])
-        after = [self._edit("edit_here")] if self.rng.random() < 0.6 else []
-        return [self._edit("edit_here"), Step("sync", at=(trouble,)), *after, self._sync()]
+        after = [self.edit("edit_here")] if self.rng.random() < 0.6 else []
+        return [self.edit("edit_here"), Step("sync", at=(trouble,)), *after, self.sync()]
 
-    def _edit(self, side: str = "") -> Step:
+    def edit(self, side: str = "") -> Step:
         who, name = self.focus
         if self.rng.random() < 0.35:
-            who, name = self._who(), self.rng.choice(["first_name", "last_name", "phone", "email"])
-        return Step(side or self.rng.choice(["edit_here", "edit_there"]), who, field=name, value=self._value(name))
+            who, name = self.who(), self.rng.choice(["first_name", "last_name", "phone", "email"])
+        return Step(side or self.rng.choice(["edit_here", "edit_there"]), who, field=name, value=self.value(name))
 
-    def _rare(self) -> Step:
+    def rare(self) -> Step:
         pick = self.rng.choice
         kinds = ["delete_here", "archive_there", "merge_there", "restore_here", "restore_there", "settle", "new"]
         kind = pick(kinds)
         if kind == "new":
-            return self._new(self._who())
-        return Step(kind, self._who(), other=self._who(), value=pick(["hubspot", "mercuri"]))
+            return self.new(self.who())
+        return Step(kind, self.who(), other=self.who(), value=pick(["hubspot", "mercuri"]))
 
-    def _sync(self, *, calm: bool = False) -> Step:
+    def sync(self, *, calm: bool = False) -> Step:
         count = 0 if calm else self.rng.choice([0, 1, 1, 2])
         full = self.rng.random() < 0.15
-        return Step("sync", full=full, at=tuple(self._moment() for _ in range(count)))
+        return Step("sync", full=full, at=tuple(self.moment() for _ in range(count)))
 
-    def _moment(self) -> Moment:
+    def moment(self) -> Moment:
         pick, rng = self.rng.choice, self.rng
         what = pick(["act", "act", "take"] if self.lossy else ["cut", "cut", "lost", "act", "act", "take"])
         if what == "cut":
@@ -210,16 +215,16 @@ class _Drawing:
             return Moment(point, rng.randint(0, {"commit": 24, "write": 2, "request": 12}[point]), "cut")
         if what == "take":
             name = pick(["first_name", "last_name"])
-            act = Step("edit_here", field=name, value=self._value(name))
+            act = Step("edit_here", field=name, value=self.value(name))
             return Moment("take", rng.randint(0, 1), "act", act=act)
         point = pick(["write", "write", "request"])
         number = rng.randint(0, 1 if point == "write" else 10)
         if what == "act":
-            act = self._edit() if rng.random() < 0.8 else self._rare()
+            act = self.edit() if rng.random() < 0.8 else self.rare()
             return Moment(point, number, "act", act=act)
         return Moment(
             point, number, pick(["lost_before", "lost_after", "lost_after", "429", "500"]), times=pick([1, 6])
         )
 
-    def _who(self) -> int:
+    def who(self) -> int:
         return self.rng.randrange(self.people)

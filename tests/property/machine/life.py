@@ -27,7 +27,7 @@ class Life:
     def __init__(self, world: World, setup: Setup, acts: Mapping[str, Act]) -> None:
         self.world, self.setup, self.acts = world, setup, acts
         self.moments = Moments(self._during)
-        self.wire = Wire(world.sandbox, self.moments)
+        self.wire = Wire(world.sandbox, self.moments, world.clock)
         guarded: Any = GuardedDatabase(world.app.db, self.moments)
         wire: Any = self.wire
         self.running = replace(world.app, db=guarded, http=wire)

@@ -14,8 +14,7 @@ from tests.property.machine import people, running, undoing
 from tests.property.machine.histories import CROWD, MAPPED, History
 from tests.property.machine.laws import demand, norm, stored
 from tests.property.machine.life import Act, Life
-from tests.property.machine.surroundings import in_one_thread
-from tests.support.clock import Clock
+from tests.property.machine.surroundings import Ticking, in_one_thread
 from tests.support.database import fresh_url
 from tests.support.world import a_world
 
@@ -47,7 +46,7 @@ ACTS: Mapping[str, Act] = {
 
 def play(history: History) -> None:
     """Live through a history to its rest. Raises Violation where a law is broken."""
-    with _database() as database, a_world(database, Clock(), lag_ms=history.setup.lag_s * 1000) as world:
+    with _database() as database, a_world(database, Ticking(), lag_ms=history.setup.lag_s * 1000) as world:
         life = Life(world, history.setup, ACTS)
         with in_one_thread(partial(people.before_taking, life)):
             _begin(life)

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import httpx
 from tests.property.machine.histories import Moment, Step
+from tests.support.clock import Clock
 from tests.support.fuse import PowerCut
 from tests.support.sandbox import arrived
 from tests.support.world import HUBSPOT
@@ -23,6 +24,13 @@ from mercuri.sandbox.answers import Answer
 from mercuri.store.database import Database, Tx
 
 _WRITES = ("/batch/update", "/batch/upsert", "/batch/create", "/batch/archive", "/contacts")
+
+
+_LOOKS = ("/batch/read", "/search", "/token")
+
+
+def _is_look(method: str, path: str) -> bool:
+    return method == "GET" or path.endswith(_LOOKS)
 
 
 def _is_write(method: str, path: str) -> bool:
@@ -64,15 +72,41 @@ class Moments:
         return due
 
 
+class Ticking(Clock):
+    """A clock that is set by hand, and at whose moments something may be due."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due: list[tuple[float, Callable[[], object]]] = []
+
+    def later(self, seconds: float, do: Callable[[], object]) -> None:
+        """Do something once so many seconds have passed."""
+        self._due.append((self._passed + seconds, do))
+
+    def advance(self, seconds: float) -> None:
+        """As a clock's."""
+        until = self._passed + seconds
+        for one in sorted((one for one in self._due if one[0] <= until), key=lambda one: one[0]):
+            self._due.remove(one)
+            self._passed = one[0]
+            one[1]()
+        self._passed = until
+
+    def sleep(self, seconds: float) -> None:
+        """As a clock's."""
+        self.advance(seconds)
+
+
 class Wire:
     """The network between the engine and the sandbox; stands in for `httpx.Client`, whose own work would be most of it.
 
-    Answers are httpx's, and so is what goes wrong.
+    Answers are httpx's, and so is what goes wrong. `writes` counts what the engine asked HubSpot to change.
     """
 
-    def __init__(self, sandbox: Sandbox, moments: Moments) -> None:
-        self.sandbox, self.moments = sandbox, moments
-        self._fault, self._left = "", 0
+    def __init__(self, sandbox: Sandbox, moments: Moments, clock: Ticking) -> None:
+        self.sandbox, self.moments, self._clock = sandbox, moments, clock
+        self._fault, self._left, self._later = "", 0, 0
+        self.writes = 0
 
     def clear(self) -> None:
         """All is well from now on."""
@@ -82,12 +116,13 @@ class Wire:
         """As the client's, unless something happens."""
         self.moments.check()
         path, _, query = url.removeprefix(HUBSPOT).partition("?")
+        self.writes += not _is_look(method, path)
         due = self.moments.reached("request")
         if _is_write(method, path):
             due += self.moments.reached("write")
         for one in due:
             if one.what not in ("cut", "act"):
-                self._fault, self._left = one.what, one.times
+                self._fault, self._left, self._later = one.what, one.times, one.later
         answer = self._ask(lambda: self.sandbox.handle(method, path, query, headers, content or b""))
         if any(one.what == "cut" for one in due):
             self.moments.cut()
@@ -101,6 +136,9 @@ class Wire:
             raise httpx.ReadTimeout("nothing came back")
         if self._fault == "lost_after":
             there()
+            raise httpx.ReadTimeout("nothing came back")
+        if self._fault == "late":
+            self._clock.later(self._later, there)
             raise httpx.ReadTimeout("nothing came back")
         self.sandbox.fault(self._fault)
         return there()
