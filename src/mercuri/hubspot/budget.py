@@ -98,6 +98,7 @@ class Window:
     share: int
     taken: list[Turn] = field(default_factory=list)
     quickest: float = float("inf")
+    has_forgotten: bool = False
 
     @property
     def allowed(self) -> int:
@@ -106,7 +107,9 @@ class Window:
 
     def used(self, now: float) -> int:
         """How many slots are taken."""
+        before = len(self.taken)
         self.taken = [turn for turn in self.taken if turn.free_at > now]
+        self.has_forgotten |= len(self.taken) < before
         return len(self.taken)
 
     def wait(self, lane: Lane, now: float) -> float:
@@ -128,9 +131,13 @@ class Window:
         turn.free_at += took - self.quickest
 
     def share_with_others(self, remaining: int, now: float) -> None:
-        """Give slots to whoever else uses this limit, when HubSpot counts clearly more requests than we do."""
+        """Give slots to whoever else uses this limit, when HubSpot counts clearly more requests than we do.
+
+        An answer that took a while may count some that have left our window. Before any has, even one more is
+        somebody else's, such as our own of before this process began.
+        """
         foreign = self.limit.requests - remaining - self.used(now)
-        if foreign > max(2, self.limit.requests // 20):
+        if foreign > (max(2, self.limit.requests // 20) if self.has_forgotten else 0):
             for _ in range(foreign):
                 self.take(now)
 

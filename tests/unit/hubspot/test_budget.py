@@ -132,12 +132,22 @@ def test_requests_of_others_take_slots_too():
     assert budget.usage(11).used == 0
 
 
-def test_a_few_requests_counted_otherwise_are_no_stranger():
+def test_before_any_of_ours_has_left_the_window_even_one_more_is_a_strangers():
     budget = Budget(Limit(100, 10), SEARCH, 100, max_wait=60)
+    send(budget, Lane.BUTTON, 0)
 
-    budget.learn(headers(max=100, interval_milliseconds=10000, remaining=96), 0, reset_at=99)
+    budget.learn(headers(max=100, interval_milliseconds=10000, remaining=98), 0.3, reset_at=99)
 
-    assert budget.usage(0).used == 0
+    assert budget.usage(0.3).used == 2
+
+
+def test_later_a_few_counted_otherwise_are_no_stranger():
+    budget = Budget(Limit(100, 10), SEARCH, 100, max_wait=60)
+    send(budget, Lane.BUTTON, 0)
+
+    budget.learn(headers(max=100, interval_milliseconds=10000, remaining=96), 11, reset_at=99)
+
+    assert budget.usage(11).used == 0
 
 
 def test_a_slow_request_keeps_its_slot_longer_for_it_may_have_arrived_late():
