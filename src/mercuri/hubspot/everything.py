@@ -3,7 +3,8 @@
 The list is walked page by page, each page being named by the page before: at 300 ms a page that is a third of what
 HubSpot allows. Two ways lead beyond it. Where a portal's cursor is an id that may be chosen, which is tried on the
 portal itself, several readers walk the list at once, each its own span of ids. And search has a limit of its own and
-can be asked for many pages at once, so another lane reads from the highest id downwards until it meets the list.
+can be asked for many pages at once, so another lane reads from the highest id downwards until it meets the list: it
+takes the ids of a window for itself, and the list's readers keep out of it.
 
 Every page shows whether the list is what it has to be for that: ascending, from the chosen id on. Where it is not, one
 chain reads it all. The search lane is trusted with a window of ids only when it holds as many different records as
@@ -26,12 +27,14 @@ from mercuri.core.contact import Record
 from mercuri.core.lanes import END, WHOLE, Span, advance, cut, divide, is_orderly, is_read, joined
 from mercuri.errors import BadRequest, HubSpotError
 from mercuri.hubspot.client import SEARCH_PAGE, Client, Page
-from mercuri.hubspot.searching import ABREAST, WINDOW_PAGES, Piece, Searching
+from mercuri.hubspot.searching import ABREAST, WINDOW_PAGES, Piece, Searching, Window
 
 #: With fewer records than this, one chain is enough.
 WORTH_IT = 2000
 #: Readers of the list at once: 25 pages a second at 300 ms, the most that any portal allows (250 in ten seconds).
 READERS = 8
+#: Windows of search under way at once: while one is being read, the next is already known.
+WINDOWS = 2
 #: Part of all records that may be missing in the end before one chain reads everything again.
 TOLERANCE = 0.005
 
@@ -70,8 +73,9 @@ def read_everything(client: Client, properties: Sequence[str], progress: Progres
     Raises what the list raises; trouble with search only ends its lane. Closing the iterator waits for the requests
     that are under way.
     """
-    # Apart, since the many pages of a window would keep the pages of the list waiting in a common queue.
-    with ThreadPoolExecutor(READERS + 1) as list_pool, ThreadPoolExecutor(ABREAST + 1) as search_pool:
+    # Apart, since the many pages of a window would keep the pages of the list waiting in a common queue, and the place
+    # of the next window too. Beside the readers there is a probe or a window's place, and who waits for a window.
+    with ThreadPoolExecutor(READERS + 2) as list_pool, ThreadPoolExecutor(ABREAST + WINDOWS) as search_pool:
         reading = _Reading(client, tuple(properties), progress, list_pool, search_pool)
         try:
             yield from reading.portions()
@@ -102,8 +106,11 @@ class _Reading:
         self._probe: tuple[list[int], Future[Page]] | None = None
         # A reading that goes on with several spans began on a portal that allows them.
         self._divides = self._tried = len(self._spans) > 1
-        self._window: Future[list[Piece]] | None = None
+        self._place: Future[Window | None] | None = None
+        self._windows: deque[Future[list[Piece]]] = deque()
         self._pieces: deque[Piece] = deque()
+        # From here on search has taken all ids for itself.
+        self._claimed = END
         self._searches = self._total >= WORTH_IT and self._search.fits()
         # What search gave: since it goes down, the negated ids come in ascending order.
         self._found = array("q")
@@ -128,30 +135,33 @@ class _Reading:
 
     def _send(self) -> None:
         """Ask for the next page of every span, dividing spans while there are readers without one."""
-        while self._divides and sum(not span.is_done for span in self._spans) < READERS:
-            divided = divide(self._spans, self._highest)
+        while self._divides and sum(map(self._is_listed, self._spans)) < READERS:
+            divided = divide(self._spans, min(self._highest, self._claimed - 1))
             if divided is None:
                 break
             self._spans = divided
         for span in self._spans:
-            if not span.is_done and span.begin not in self._pages:
+            if self._is_listed(span) and span.begin not in self._pages:
                 self._pages[span.begin] = self._ask(span.after)
-        if self._searches and self._window is None:
-            self._window = self._next_window()
+        if self._searches and self._place is None and len(self._windows) < WINDOWS:
+            self._place = self._next_window()
+
+    def _is_listed(self, span: Span) -> bool:
+        """Whether the list has something left to read in a span."""
+        return span.next < min(span.stop, self._claimed)
 
     def _ask(self, after: str | None) -> Future[Page]:
         return self._list_pool.submit(self._client.list_contacts, self._properties, after)
 
-    def _next_window(self) -> Future[list[Piece]] | None:
+    def _next_window(self) -> Future[Window | None] | None:
         """The highest ids that nobody has read; smaller windows towards the end, so that no lane waits for another."""
-        bounds = [self._floor, self._pieces[-1][1] if self._pieces else None]
-        below = min((bound for bound in bounds if bound is not None), default=None)
-        rests = [span for span in self._spans if not span.is_done and (below is None or span.next < below)]
+        rests = [span for span in self._spans if self._is_listed(span)]
         if not rests:
             return None
-        pages = max(2, WINDOW_PAGES // 10, (self._total - self._given) // (4 * SEARCH_PAGE))
-        above = max(0, rests[-1].next - 1)
-        return self._search_pool.submit(self._search.window, above, below, min(pages, WINDOW_PAGES))
+        pages = max(2, (self._total - self._given) // (4 * SEARCH_PAGE))
+        above, below = max(0, rests[-1].next - 1), min(rests[-1].stop, self._claimed)
+        bound = below if below < END else None
+        return self._list_pool.submit(self._search.window, above, bound, min(pages, WINDOW_PAGES))
 
     def _take(self) -> Portion | None:
         """What came first; None when it was no portion."""
@@ -159,6 +169,8 @@ class _Reading:
             wait(self._waited_for(), return_when=FIRST_COMPLETED)
         if self._probe is not None and self._probe[1].done():
             self._judge(*self._probe)
+        if self._place is not None and self._place.done():
+            self._take_window(self._place.result())
         # In turns, since where storing is the slower part, both always have something ready.
         self._turn = not self._turn
         if self._turn and self._pieces:
@@ -168,17 +180,17 @@ class _Reading:
                 return self._listed(span, self._pages.pop(span.begin))
         if self._pieces:
             return self._searched(*self._pieces.popleft())
-        if self._window is not None and self._window.done():
-            # The next one is under way while these are stored, below what they hold.
-            found = self._window.result()
-            self._window, self._searches = None, self._searches and bool(found)
-            self._pieces.extend(found)
+        if self._windows and self._windows[0].done():
+            self._pieces.extend(self._windows.popleft().result())
+            if not self._pieces:
+                self._end_search()
         return None
 
     def _waited_for(self) -> list[Future[Any]]:
         probe = [self._probe[1]] if self._probe is not None else []
-        window = [self._window] if self._window is not None else []
-        return [*self._pages.values(), *probe, *window]
+        place = [self._place] if self._place is not None else []
+        first = [self._windows[0]] if self._windows else []
+        return [*self._pages.values(), *probe, *place, *first]
 
     # The list
 
@@ -198,7 +210,7 @@ class _Reading:
             self._probe = (ids[middle:], self._ask(str(ids[middle])))
         fresh = tuple(record for record in page.records if self._is_fresh(span, int(record.id)))
         moved = advance(span, ids, page.after)
-        if not moved.is_done:
+        if self._is_listed(moved):
             self._pages[span.begin] = self._ask(page.after)
         self._spans[self._spans.index(span)] = moved
         return self._portion(fresh)
@@ -245,6 +257,21 @@ class _Reading:
 
     # Search
 
+    def _take_window(self, window: Window | None) -> None:
+        """Read a window whose place is known now."""
+        self._place = None
+        if window is None:
+            self._end_search()
+        elif self._searches:
+            self._claimed = window.floor
+            self._windows.append(self._search_pool.submit(self._search.read, window))
+
+    def _end_search(self) -> None:
+        """Leave everything to the list."""
+        self._searches, self._place, self._claimed = False, None, END
+        self._windows.clear()
+        self._pieces.clear()
+
     def _searched(self, records: tuple[Record, ...], floor: int) -> Portion:
         # Meanwhile readers of the list may have come to what this window holds, from below.
         top = END if self._floor is None else self._floor
@@ -281,8 +308,8 @@ class _Reading:
 
     def _end(self, cursor: str | None) -> None:
         """All is read. Where records are missing by HubSpot's count, let the list read what search gave, or all."""
-        self._spans, self._searches, self._window = [], False, None
-        self._pieces.clear()
+        self._spans = []
+        self._end_search()
         if self._low is None and not self._divides:
             return
         expected = min(self._total, self._search.count())

@@ -6,14 +6,16 @@ import json
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
 
 from mercuri.core.contact import Record
 from mercuri.errors import HubSpotError
 from mercuri.hubspot import wire
 from mercuri.hubspot.client import SEARCH_PAGE, Client, Filter, Page
 
-#: Most pages of one window: half of the 10,000 results of a query, since two windows are held in memory.
-WINDOW_PAGES = 24
+#: Most pages of one window; three windows may be held in memory.
+WINDOW_PAGES = 16
 #: Searches under way at once; HubSpot allows five a second.
 ABREAST = 5
 #: Longest search, in characters of its body, of the 3,000 that HubSpot takes (CRM search guide).
@@ -23,6 +25,19 @@ TRIES = 3
 
 #: Some records, and the id from which on everything is given once they are.
 Piece = tuple[tuple[Record, ...], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Ids from `floor` to below `below` (None: all above), by HubSpot's count of `count` records.
+
+    `lowest` are the records of its last page, where it fills as many pages as were asked for.
+    """
+
+    floor: int
+    below: int | None
+    count: int
+    lowest: tuple[Record, ...]
 
 
 class Searching:
@@ -53,30 +68,42 @@ class Searching:
         except HubSpotError:
             return 0
 
-    def window(self, above: int, below: int | None, pages: int) -> list[Piece]:
-        """The records of the highest ids between two, from the top down; nothing when search cannot be trusted."""
+    def window(self, above: int, below: int | None, pages: int) -> Window | None:
+        """The window of the highest ids between two that fill so many pages (at least 2), or of all that are there.
+
+        It costs one request, for its last page, so that the window below it need not wait for its records. None when
+        search cannot say.
+        """
+        try:
+            page = self._page(above, below, pages - 1)
+        except HubSpotError:
+            return None
+        count = page.total or 0
+        if count <= pages * SEARCH_PAGE:
+            return Window(above + 1, below, count, page.records)
+        if not page.records:
+            return None
+        return Window(min(int(record.id) for record in page.records), below, pages * SEARCH_PAGE, page.records)
+
+    def read(self, window: Window) -> list[Piece]:
+        """The records of a window from the top down; nothing when they are not those that HubSpot counts there."""
+        lowest, count = window.lowest, window.count
         for _ in range(TRIES):
+            places = range(-(-(count - len(lowest)) // SEARCH_PAGE))
             try:
-                found, whole = self._highest(above, below, pages)
-                # The lowest page may be torn by a page order that is only nearly right.
-                kept = found if whole else found[:-SEARCH_PAGE]
-                if self._stopped.is_set() or not (whole or kept):
-                    return []
-                floor = above + 1 if whole else int(kept[-1].id)
-                if len(kept) == self.count(floor - 1, below):
-                    return _pieces(kept, floor)
+                pages = list(self._pool.map(lambda place: self._page(window.floor - 1, window.below, place), places))
             except HubSpotError:
                 return []
+            if self._stopped.is_set():
+                return []
+            count = (pages[-1].total or 0) if pages else count
+            found = chain(lowest, *(page.records for page in pages))
+            records = {int(record.id): record for record in found}
+            if len(records) == count:
+                return _pieces([records[key] for key in sorted(records, reverse=True)], window.floor)
+            # Something has moved: what is there now is read, whatever page it is on.
+            lowest = ()
         return []
-
-    def _highest(self, above: int, below: int | None, pages: int) -> tuple[list[Record], bool]:
-        """What a window's pages hold, each record once, from the highest id down; and whether that is all."""
-        first = self._page(above, below, 0)
-        total = first.total or 0
-        places = range(1, min(pages, -(-total // SEARCH_PAGE)))
-        read = [first, *self._pool.map(lambda place: self._page(above, below, place), places)]
-        records = {int(record.id): record for page in read for record in page.records}
-        return [records[key] for key in sorted(records, reverse=True)], total <= pages * SEARCH_PAGE
 
     def _page(self, above: int, below: int | None, place: int) -> Page:
         if self._stopped.is_set():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from mercuri.errors import Unavailable
 from mercuri.hubspot import everything
 from mercuri.hubspot.client import Page
 from mercuri.hubspot.everything import Portion, Progress, read_everything
+from mercuri.hubspot.searching import Searching, Window
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +64,77 @@ def test_the_second_lane_spares_the_list(monkeypatch):
 
     assert ids_of(portions) == whole(desk)
     assert desk.sandbox.counts()["list"] < 15
+
+
+def test_the_list_keeps_out_of_what_search_has_taken(monkeypatch):
+    monkeypatch.setattr(everything, "WINDOW_PAGES", 2)
+    desk = connected(contacts=4000, switches={"list_after": "works"})
+    ids = sorted(map(int, desk.sandbox.contact_ids()))
+    taken, rest = set(ids[-800:]), set(ids[:-800])
+    asked, listed = threading.Event(), threading.Event()
+    seen: set[int] = set()
+    ask = desk.sandbox.handle
+
+    def in_order(method: str, path: str, *others: Any) -> Any:
+        if method == "GET":
+            assert asked.wait(10)
+        elif asked.is_set():
+            assert listed.wait(10)
+        answer = ask(method, path, *others)
+        if method == "GET":
+            seen.update(int(record["id"]) for record in json.loads(answer.body)["results"])
+            if seen >= rest:
+                listed.set()
+        elif desk.sandbox.counts()["search"] == 5:
+            # The extent, the places of two windows, and the one page that each of them lacks.
+            asked.set()
+        return answer
+
+    monkeypatch.setattr(desk.sandbox, "handle", in_order)
+
+    portions = list(read_everything(desk.client, PROPERTIES))
+
+    assert ids_of(portions) == whole(desk)
+    assert len(seen & taken) < 100
+
+
+def window_of(desk: Desk, pages: int) -> tuple[Searching, Window]:
+    search = Searching(desk.client, PROPERTIES, ThreadPoolExecutor(2), threading.Event())
+    window = search.window(0, None, pages)
+    assert window is not None
+    return search, window
+
+
+def test_a_window_costs_as_many_requests_as_it_has_pages():
+    desk = connected(contacts=1500)
+
+    search, window = window_of(desk, 4)
+    pieces = search.read(window)
+
+    assert sorted(record.id for records, _ in pieces for record in records) == whole(desk)[-800:]
+    assert pieces[-1][1] == window.floor == int(whole(desk)[-800])
+    assert desk.sandbox.counts()["search"] == 4
+
+
+@pytest.mark.parametrize("place", [-1, -750])
+def test_a_window_whose_records_change_meanwhile_is_read_as_it_is_then(place):
+    desk = connected(contacts=1500)
+
+    search, window = window_of(desk, 4)
+    desk.sandbox.archive(whole(desk)[place])
+    pieces = search.read(window)
+
+    assert sorted(record.id for records, _ in pieces for record in records) == whole(desk)[-799:]
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_window_is_given_only_when_it_holds_what_hubspot_counts(counted, monkeypatch):
+    desk = connected(contacts=1500)
+    forgetting(desk, monkeypatch, desk.sandbox.contact_ids()[-300], counted=counted)
+
+    search, window = window_of(desk, 4)
+
+    assert bool(search.read(window)) is not counted
 
 
 def test_a_reading_that_was_over_gives_nothing_more():
