@@ -21,13 +21,14 @@ _MOVING = 477
 _PARKED = "HubSpot takes no more requests of ours for now. The run begins by itself when it does."
 
 
-def park(app: App, ws: WorkspaceId, portal_id: PortalId, error: RateLimited, until: datetime, lane: Lane) -> None:
-    """Let no run of a portal begin before `until`, where HubSpot's limit concerns more than the moment.
+def is_sweeps_part(error: RateLimited, lane: Lane) -> bool:
+    """Whether only the sweep's part of the day is used up: everybody else may go on."""
+    return error.daily and error.status == 0 and lane is Lane.SWEEP
 
-    Where only the sweep's part of the day is used up, everybody else may go on.
-    """
-    is_over = error.daily and (error.status != 0 or lane is not Lane.SWEEP)
-    if is_over or error.status == _MOVING:
+
+def park(app: App, ws: WorkspaceId, portal_id: PortalId, error: RateLimited, until: datetime) -> None:
+    """Let no run of a portal begin before `until`, where HubSpot's limit concerns more than the moment."""
+    if error.daily or error.status == _MOVING:
         with app.db.write(ws) as tx:
             portals.save(tx, portal_id, parked_until=until)
 

@@ -33,6 +33,7 @@ CURSOR_LIFE = timedelta(days=1)
 #: How often the portal's schema is asked for.
 SCHEMA_LIFE = timedelta(hours=1)
 
+_PUT_ASIDE = "The full sync was put aside: its part of today's requests is used up. It goes on by itself tomorrow."
 _LANES = {"button": Lane.BUTTON, "cli": Lane.BUTTON, "api": Lane.BUTTON, "webhook": Lane.WEBHOOK}
 
 Progress = Callable[[Run], None]
@@ -110,6 +111,22 @@ def apply(app: App, ws: WorkspaceId, run_id: RunId, actor: Actor, trigger: str) 
     return made
 
 
+def resume_sweep(app: App, ws: WorkspaceId, aside: Run) -> None:
+    """Go on with a sweep that was put aside. Raises Clash while a run of the portal is under way."""
+    with app.db.write(ws) as tx:
+        live = runs.live(tx, aside.portal_id)
+        if live is not None:
+            raise Clash("A run of this portal is under way. Nothing was started.", live)
+        runs.save(tx, aside.id, state="queued", message="", resume_at=None, ended_at=None)
+    app.wake()
+
+
+def is_put_aside(found: Run, now: datetime) -> bool:
+    """Whether a sweep waits for its part of another day's requests, and its place in the list is still good."""
+    is_recent = found.ended_at is not None and now - found.ended_at < CURSOR_LIFE
+    return found.state == "cancelled" and found.resume_at is not None and found.undone_by is None and is_recent
+
+
 def give_up(app: App, ws: WorkspaceId, run_id: RunId, message: str) -> None:
     """End a run that met an error nobody foresaw, so that it is not begun again for ever."""
     with app.db.write(ws) as tx:
@@ -166,7 +183,10 @@ def _execute(
         return "failed", {"message": message}
     except RateLimited as error:
         until = app.now() + timedelta(seconds=error.retry_after)
-        allowance.park(app, ws, found.portal_id, error, until, _lane(found))
+        if allowance.is_sweeps_part(error, _lane(found)):
+            # As a live run it would keep all others waiting until tomorrow.
+            return "cancelled", {"message": _PUT_ASIDE, "resume_at": until}
+        allowance.park(app, ws, found.portal_id, error, until)
         return "waiting", _waiting(until, error)
     except Unavailable as error:
         return "waiting", _waiting(_next_try(app, ws, found.id), error)

@@ -59,12 +59,18 @@ def start_sweeps(app: App, ws: WorkspaceId) -> None:
     for portal in _connected(app, ws):
         with app.db.read(ws) as tx:
             last = stored_runs.newest(tx, portal.portal_id, "full")
-        if not _is_sweep_due(portal, last, app.now()):
-            continue
         try:
-            runs.request(app, ws, portal.portal_id, full=True, trigger="schedule", actor=SYSTEM)
+            if last is not None and runs.is_put_aside(last, app.now()):
+                _go_on(app, ws, last)
+            elif _is_sweep_due(portal, last, app.now()):
+                runs.request(app, ws, portal.portal_id, full=True, trigger="schedule", actor=SYSTEM)
         except Clash:
             continue  # a run is under way: the sweep follows it
+
+
+def _go_on(app: App, ws: WorkspaceId, aside: Run) -> None:
+    if aside.resume_at is not None and aside.resume_at <= app.now():
+        runs.resume_sweep(app, ws, aside)
 
 
 def _is_sweep_due(portal: Portal, last: Run | None, now: datetime) -> bool:
