@@ -1,7 +1,9 @@
-"""The proof of a full run: as many records here as HubSpot counts, or the ids in which the two differ.
+"""The proof of a full run: as many records here as HubSpot counts, and the same ones.
 
 Of our side only ids are held in memory, eight bytes each. Where the counts differ, the ids are divided in halves, each
-counted in HubSpot, until the differing ones are few enough to be read: their ids, and nothing else of them.
+counted in HubSpot, until the differing ones are few enough to be read: their ids, and nothing else of them. Equal
+counts can hide as many missing as surplus ones, so a part of all ids is compared one by one too: the whole of a smaller
+portal, of a larger one the next part with each full run.
 """
 
 from __future__ import annotations
@@ -12,77 +14,91 @@ from collections.abc import Sequence
 
 from mercuri.core.contact import RecordId
 from mercuri.engine import sweep
+from mercuri.engine.follow import GONE_THERE
 from mercuri.engine.work import Work
 from mercuri.hubspot.client import SEARCH_PAGE, Client, Filter
 from mercuri.store import links, portals
+from mercuri.store.links import Met
+from mercuri.store.times import from_ms
 
-#: Most searches for the ids that differ; with more differences than these can tell, the rest stays unnamed.
+#: Most searches for where counts differ; with more differences than these can tell, the rest stays unnamed.
 MOST_SEARCHES = 200
+#: How many of our ids are compared one by one in each run, and how many with one search: with room for some of theirs.
+COMPARED, CHUNK = 36_000, 180
 #: Above every id.
 _TOP = 10**15
 
 
 def prove(work: Work) -> None:
-    """Compare this complete run with HubSpot's own count, fetch what is missing here, and keep the outcome."""
+    """Compare this complete run with HubSpot, settle what differs by a look at each record, and keep the outcome."""
     if work.preview or "proved" in work.checkpoint:
         return
-    ids = _ids(work)
-    total = _count(work.client, 0, _TOP)
-    missing, surplus = differences(work.client, ids) if total != len(ids) else ([], [])
-    if missing:
-        sweep.look_at(work, [RecordId(str(number)) for number in missing])
+    met = Met(work.run.id, from_ms(work.checkpoint["started"]), GONE_THERE)
+    ids = _ids(work, met)
+    begin = _place(ids, int(work.portal.sweep.get("upto", 0)))
+    missing, surplus = differences(work.client, ids, begin)
+    sweep.look_at(work, [RecordId(str(number)) for number in (*missing, *surplus)])
+    total = _look(work.client, 0, _TOP)[0]
     with work.look() as tx:
-        tally = links.tally(tx, work.portal_id, work.run.id)
+        tally = links.tally(tx, work.portal_id, met)
+    upto = ids[min(begin + COMPARED, len(ids)) - 1] if ids else 0
     seen = {"run": work.run.id, "hubspot": total, "missing": missing, "surplus": surplus, "at": work.now.isoformat()}
+    seen |= {"compared": min(COMPARED, len(ids) - begin), "upto": upto}
     with work.step() as tx:
         portals.save(tx, work.portal_id, sweep={**seen, "in_sync": tally.pop("", 0), "excluded": tally})
         work.checkpoint["proved"] = True
 
 
-def differences(client: Client, ids: Sequence[int]) -> tuple[list[int], list[int]]:
+def differences(client: Client, ids: Sequence[int], begin: int = 0) -> tuple[list[int], list[int]]:
     """The ids that only HubSpot has and those that only we have, ascending; `ids` are ours, ascending.
 
-    HubSpot's index lags, so what changed within the last minute may be among them. Where as many are missing as are
-    surplus among the same few hundred ids, the counts agree, and neither is told.
+    Exact for the COMPARED ids from `begin` on; elsewhere as many missing as surplus ids in one window stay hidden.
+    HubSpot's index lags, so what changed within the last minute may be among them.
     """
     missing: list[int] = []
     surplus: list[int] = []
-    windows, asked = [(0, _TOP)], 0
-    while windows and asked < MOST_SEARCHES:
+    windows = _windows(ids, begin)
+    left = MOST_SEARCHES + len(windows)
+    while windows and left:
         low, high = windows.pop()
         mine = ids[bisect_left(ids, low) : bisect_right(ids, high)]
-        total, asked = _count(client, low, high), asked + 1
-        if total > SEARCH_PAGE and total == len(mine):
-            continue
+        (total, theirs), left = _look(client, low, high), left - 1
         if total <= SEARCH_PAGE:
-            theirs, asked = _window(client, low, high), asked + 1
-            missing += sorted(theirs - set(mine))
-            surplus += sorted(set(mine) - theirs)
-        else:
+            missing += theirs - set(mine)
+            surplus += set(mine) - theirs
+        elif total != len(mine):
             middle = mine[len(mine) // 2] if mine else (low + high) // 2
             middle = min(max(middle, low + 1), high)
             windows += [(low, middle - 1), (middle, high)]
     return sorted(missing), sorted(surplus)
 
 
-def _ids(work: Work) -> array[int]:
+def _windows(ids: Sequence[int], begin: int) -> list[tuple[int, int]]:
+    """Windows over all ids: what is compared one by one in chunks, what comes before and after it as a whole."""
+    cuts = list(ids[begin : begin + COMPARED : CHUNK]) + list(ids[begin + COMPARED : begin + COMPARED + 1])
+    edges = [0, *(cuts if begin else cuts[1:])]
+    return list(zip(edges, [*(edge - 1 for edge in edges[1:]), _TOP], strict=True))
+
+
+def _place(ids: Sequence[int], upto: int) -> int:
+    """Where the comparison goes on: after the id that the last one reached, from the beginning after the last id."""
+    place = bisect_right(ids, upto)
+    return 0 if place >= len(ids) or len(ids) <= COMPARED else place
+
+
+def _ids(work: Work, met: Met) -> Sequence[int]:
     ids, after = array("q"), RecordId("")
     while True:
         with work.look() as tx:
-            page = links.seen(tx, work.portal_id, work.run.id, after=after)
+            page = links.seen(tx, work.portal_id, met, after=after)
         if not page:
             return array("q", sorted(ids))
         ids.extend(int(record) for record in page)
         after = page[-1]
 
 
-def _count(client: Client, low: int, high: int) -> int:
-    return client.search(_between(low, high), ["hs_object_id"], limit=1).total or 0
-
-
-def _window(client: Client, low: int, high: int) -> set[int]:
-    return {int(record.id) for record in client.search(_between(low, high), ["hs_object_id"]).records}
-
-
-def _between(low: int, high: int) -> list[list[Filter]]:
-    return [[Filter("hs_object_id", "BETWEEN", str(low), str(high))]]
+def _look(client: Client, low: int, high: int) -> tuple[int, set[int]]:
+    """How many records HubSpot has in a window, and their ids when these are few."""
+    between = [[Filter("hs_object_id", "BETWEEN", str(low), str(high))]]
+    page = client.search(between, ["hs_object_id"])
+    return page.total or 0, {int(record.id) for record in page.records}

@@ -51,6 +51,15 @@ class Link:
         return replace(self, base={**self.base, **bases}) if bases else self
 
 
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What a complete read met: by its run, or by any other since it began; without those `excluded` as `gone`."""
+
+    run: RunId
+    since: datetime
+    gone: str
+
+
 _COLUMNS = (
     "workspace_id",
     "portal_id",
@@ -179,20 +188,21 @@ def unseen(tx: Tx, portal: PortalId, run: RunId, before: datetime, *, after: Rec
     return [_link(row) for row in tx.execute(select(table).where(absent).order_by(table.c.record_id).limit(limit))]
 
 
-def seen(tx: Tx, portal: PortalId, run: RunId, *, after: RecordId, limit: int = 10_000) -> list[RecordId]:
-    """The records that a run met and that are there: the next ids after one, in their order as text."""
-    query = select(table.c.record_id).where(_met(tx, portal, run), table.c.record_id > after)
+def seen(tx: Tx, portal: PortalId, met: Met, *, after: RecordId, limit: int = 10_000) -> list[RecordId]:
+    """The records that were met and are there: the next ids after one, in their order as text."""
+    query = select(table.c.record_id).where(_met(tx, portal, met), table.c.record_id > after)
     return [RecordId(row.record_id) for row in tx.execute(query.order_by(table.c.record_id).limit(limit))]
 
 
-def tally(tx: Tx, portal: PortalId, run: RunId) -> dict[str, int]:
-    """How many of the records that a run met are kept out, by reason; those that are not stand under ""."""
-    query = select(table.c.excluded, func.count().label("number")).where(_met(tx, portal, run))
+def tally(tx: Tx, portal: PortalId, met: Met) -> dict[str, int]:
+    """How many of the records that were met are kept out, by reason; those that are not stand under ""."""
+    query = select(table.c.excluded, func.count().label("number")).where(_met(tx, portal, met))
     return {row.excluded: int(row.number) for row in tx.execute(query.group_by(table.c.excluded))}
 
 
-def _met(tx: Tx, portal: PortalId, run: RunId) -> Any:
-    return and_(_of(tx, portal), table.c.seen_run == run, table.c.state != LinkState.MERGED.value)
+def _met(tx: Tx, portal: PortalId, met: Met) -> Any:
+    there = and_(table.c.state != LinkState.MERGED.value, table.c.excluded != met.gone)
+    return and_(_of(tx, portal), or_(table.c.seen_run == met.run, table.c.seen_at >= to_ms(met.since)), there)
 
 
 def count(tx: Tx, portal: PortalId, *, state: LinkState = LinkState.LIVE) -> int:

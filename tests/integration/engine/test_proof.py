@@ -8,8 +8,10 @@ import pytest
 from tests.support.connected import connected
 from tests.support.world import OWNER, PORTAL, World
 
-from mercuri.engine import edit, proof
+from mercuri.core.contact import LinkState
+from mercuri.engine import edit, proof, run
 from mercuri.store import portals
+from mercuri.store.runs import Run
 
 
 def proven(world: World) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def test_a_record_that_the_whole_read_missed_is_found_by_the_count_and_fetched(
     ask.remove(int(hidden))
     try:
         asked = world.ask(full=True)
-        monkeypatch.setattr(proof, "_count", _showing(world, int(hidden), proof._count))
+        monkeypatch.setattr(proof, "_look", _showing(world, int(hidden), proof._look))
         done = world.go(asked)
     finally:
         if int(hidden) not in ask:
@@ -60,13 +62,13 @@ def test_a_record_that_the_whole_read_missed_is_found_by_the_count_and_fetched(
     assert world.link(hidden) is not None
 
 
-def _showing(world: World, hidden: int, count: Any) -> Any:
+def _showing(world: World, hidden: int, look: Any) -> Any:
     """The list forgot a record until HubSpot is asked how many there are."""
 
-    def shown(*values: Any) -> int:
+    def shown(*values: Any) -> Any:
         if hidden not in world.sandbox.portal.live:
             world.sandbox.portal.live.insert(7, hidden)
-        return int(count(*values))
+        return look(*values)
 
     return shown
 
@@ -89,3 +91,59 @@ def test_equal_numbers_of_different_records_in_one_page_are_told_apart() -> None
     theirs = [int(record) for record in desk.sandbox.contact_ids()]
 
     assert proof.differences(desk.client, [*theirs[:-1], theirs[-1] + 1]) == ([theirs[-1]], [theirs[-1] + 1])
+
+
+def test_as_many_missing_as_surplus_records_do_not_cancel_out() -> None:
+    desk = connected(contacts=1500)
+    theirs = [int(record) for record in desk.sandbox.contact_ids()]
+    invented = theirs[700] + 1
+    assert invented not in theirs
+
+    ours = sorted({*theirs, invented} - {theirs[705], theirs[3]} | {theirs[3] + 1})
+
+    assert proof.differences(desk.client, ours) == ([theirs[3], theirs[705]], [theirs[3] + 1, invented])
+
+
+def test_a_portal_too_large_for_one_comparison_is_compared_part_by_part(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "COMPARED", 300)
+    world.sandbox.add_contacts(1000)
+    theirs = [int(record) for record in world.sandbox.contact_ids()]
+
+    parts = [(world.sync(full=True), proven(world))[1] for _ in range(5)]
+
+    assert [part["compared"] for part in parts] == [300, 300, 300, 100, 300]
+    assert [part["upto"] for part in parts] == [theirs[299], theirs[599], theirs[899], theirs[999], theirs[299]]
+
+
+def test_a_difference_hidden_by_equal_counts_is_found_by_the_run_that_compares_its_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(proof, "COMPARED", 300)
+    desk = connected(contacts=1000)
+    theirs = [int(record) for record in desk.sandbox.contact_ids()]
+    ours = sorted({*theirs, theirs[700] + 1} - {theirs[705]})
+
+    assert proof.differences(desk.client, ours, 0) == ([], [])
+    assert proof.differences(desk.client, ours, 600) == ([theirs[705]], [theirs[700] + 1])
+
+
+def test_a_record_deleted_while_a_full_run_reads_on_is_settled_by_its_proof(both: World) -> None:
+    both.sandbox.add_contacts(30)
+    both.sync()
+    gone = both.sandbox.contact_ids()[3]
+    both.clock.advance(120)
+    asked = both.ask(full=True)
+
+    def delete_once(now: Run) -> None:
+        if now.counts["fetched"] == 30 and gone in both.sandbox.contact_ids():
+            both.sandbox.archive(gone)
+            both.clock.advance(60)
+
+    run.execute(both.app, both.ws, asked.id, owner="worker", progress=delete_once)
+
+    found, link = proven(both), both.link(gone)
+    assert (found["hubspot"], found["in_sync"], found["surplus"]) == (29, 29, [int(gone)])
+    assert link is not None
+    assert link.state is LinkState.ASLEEP
