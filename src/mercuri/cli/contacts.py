@@ -15,6 +15,7 @@ from mercuri.cli.session import Session, confirmed, session
 from mercuri.errors import UserError
 
 if TYPE_CHECKING:
+    from mercuri.engine.csv_import import ImportReport
     from mercuri.store.pages import Query
 
 app = typer.Typer(help="Contacts.", no_args_is_help=True)
@@ -111,28 +112,37 @@ def import_file(
         list[str] | None,
         typer.Option("--map", help="COLUMN=FIELD, once per column; by default the header decides."),
     ] = None,
+    consent_source: Annotated[
+        str, typer.Option(help="Where the permissions in consent.<channel> columns come from; kept as their proof.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option(help="Say what would happen, and write nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Import contacts from CSV. Rows with an error are left out and listed; then the exit code is 3."""
     from mercuri.engine import edit
+    from mercuri.web.api.imports import ImportOut
 
     mapping = dict(_pair(text) for text in column or []) or None
     with session() as s:
-        report = edit.import_csv(s.app, s.ws, _lines(file), mapping, s.actor, dry_run)
+        report = edit.import_csv(s.app, s.ws, _lines(file), mapping, s.actor, dry_run, consent_source)
     if as_json:
-        errors = [{"line": error.line, "reason": error.reason} for error in report.errors]
-        names = ("dry_run", "columns", "rows", "created", "updated", "unchanged", "failed", "duplicates")
-        emit({**{name: getattr(report, name) for name in names}, "errors": errors})
+        emit(ImportOut.model_validate(report))
     else:
-        for error in report.errors:
-            say(f"Line {error.line}: {error.reason}.")
-        done = "would be" if dry_run else "were"
-        say(
-            f"{report.rows:,} rows: {report.created:,} {done} created ({report.duplicates:,} share a phone number with "
-            f"someone), {report.updated:,} updated, {report.unchanged:,} unchanged, {report.failed:,} left out."
-        )
-    raise typer.Exit(WITH_FAILURES if report.failed else 0)
+        _tell(report)
+    raise typer.Exit(WITH_FAILURES if report.failed or report.consent.refused else 0)
+
+
+def _tell(report: ImportReport) -> None:
+    for error in (*report.errors, *report.unheard):
+        say(f"Line {error.line}: {error.reason}.")
+    done = "would be" if report.dry_run else "were"
+    say(
+        f"{report.rows:,} rows: {report.created:,} {done} created ({report.duplicates:,} share a phone number with "
+        f"someone), {report.updated:,} updated, {report.unchanged:,} unchanged, {report.failed:,} left out."
+    )
+    said = report.consent
+    if said.total:
+        say(f"Consent: {said.said_in:,} yes and {said.said_out:,} no {done} recorded, {said.refused:,} refused.")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -149,17 +159,9 @@ def _lines(file: Path) -> Iterable[str]:
         data = file.read_bytes()
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}. Nothing was imported.") from error
+    from mercuri.engine.csv_files import decoded
+
     return decoded(data).splitlines(keepends=True)
-
-
-def decoded(data: bytes) -> str:
-    """The text of a file: UTF-8, else UTF-16 with its mark, else what Excel writes on Windows."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
 
 
 @app.command("set")

@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from mercuri.core.contact import Address
 from mercuri.core.settings import CHANNELS as CHANNELS
@@ -56,6 +56,10 @@ KIND_TO_REGISTER: Mapping[str, Register] = {
 API_KINDS = ("message", "preference", "complaint", "carrier", "form", "staff")
 #: Kinds that can only close: a carrier or a complaint never gives permission.
 OUT_ONLY = frozenset({"carrier", "complaint", "suppression"})
+#: A yes that is older than this is no permission any more: it has to be asked for again.
+STALE = timedelta(days=2 * 365)
+#: A word from before this has a wrong date: nothing was said by message then.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 #: How often an opt-out is written again when HubSpot turns it back on; after that a person is alerted.
 CORRECTIONS = 2
 

@@ -10,12 +10,17 @@ from dataclasses import dataclass
 
 from mercuri.core.contact import STANDARD
 from mercuri.core.normalise import fold_name
+from mercuri.core.settings import CHANNELS
 from mercuri.errors import UserError
 
-#: What a column may be imported as, beside `custom.<name>`.
-TARGETS = ("id", *STANDARD)
+#: What a column may be imported as, beside `custom.<name>`: whether a channel may be used, and when that was said, too.
+CONSENT_TARGETS = {f"consent.{channel}": channel for channel in CHANNELS}
+CONSENT_AT = "consent_at"
+TARGETS = ("id", *STANDARD, *CONSENT_TARGETS, CONSENT_AT)
 #: Longest value that a cell may hold: HubSpot's limit for text properties (knowledge base, "property field types").
 CELL = 65_536
+#: Most rows with an error that a report lists; all are counted.
+LISTED = 1_000
 CUSTOM_FIELD = re.compile(r"custom\.[a-z][a-z0-9_]{0,62}")
 
 _FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
@@ -35,6 +40,14 @@ class Row:
     number: int
     cells: Mapping[str, str]
     problem: str = ""  # why the row cannot be read at all
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """What was wrong with a row: its line in the file, and why. Never holds a value of the row."""
+
+    line: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +101,7 @@ def checked_columns(columns: Sequence[str], mapping: Mapping[str, str]) -> dict[
     twice = [target for target in mapping.values() if list(mapping.values()).count(target) > 1]
     if twice:
         raise UserError(f"Two columns are mapped to {twice[0]}. Nothing was imported.")
-    if not any(target != "id" for target in mapping.values()):
+    if not any(target not in ("id", CONSENT_AT) for target in mapping.values()):
         raise UserError("No column is mapped to a field. Nothing was imported. Map at least one column.")
     return dict(mapping)
 
@@ -107,6 +120,16 @@ def unshielded(value: str) -> str:
     """What a shielded value was before; any other value as it is."""
     bare = value.lstrip("'")
     return value[1:] if value.startswith("'") and bare.startswith(_FORMULA_START) else value
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file: UTF-8, else UTF-16 with its mark, else what Excel writes on Windows."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -9,7 +9,17 @@ from itertools import islice
 from mercuri.core.contact import ContactId, WorkspaceId
 from mercuri.core.normalise import blank, clean_text
 from mercuri.engine.app import Actor, App, require
-from mercuri.engine.csv_files import Row, checked_columns, read_sheet, suggest_columns
+from mercuri.engine.csv_files import (
+    CONSENT_AT,
+    CONSENT_TARGETS,
+    LISTED,
+    Row,
+    RowError,
+    checked_columns,
+    read_sheet,
+    suggest_columns,
+)
+from mercuri.engine.import_consent import FileConsent, HeardInFile
 from mercuri.engine.writes import By, Rules, change, insert, new_contact, rules_of
 from mercuri.errors import UserError
 from mercuri.store import contacts, statistics, suppression
@@ -18,16 +28,7 @@ from mercuri.store.database import Tx
 
 #: Rows of one transaction.
 BATCH = 500
-#: Most rows with an error that a report lists; all are counted.
-LISTED = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class RowError:
-    """A row that was left out: its line in the file, and why. Never holds a value of the row."""
-
-    line: int
-    reason: str
+_NO_FIELDS = frozenset({"id", CONSENT_AT, *CONSENT_TARGETS})
 
 
 @dataclass(slots=True)
@@ -35,7 +36,8 @@ class ImportReport:
     """What an import did, or would do; `rows` = created + updated + unchanged + failed.
 
     `duplicates` counts the new contacts that share a phone number with someone: they are created and flagged.
-    `columns` is the mapping that was used.
+    `columns` is the mapping that was used. `consent` counts what the consent columns said; `unheard` lists the lines
+    whose word was not recorded, whatever became of the rest of the row.
     """
 
     dry_run: bool
@@ -47,6 +49,8 @@ class ImportReport:
     failed: int = 0
     duplicates: int = 0
     errors: list[RowError] = field(default_factory=list)
+    consent: HeardInFile = field(default_factory=HeardInFile)
+    unheard: list[RowError] = field(default_factory=list)
 
     def refuse(self, line: int, reason: str) -> None:
         """Count a row that is left out."""
@@ -88,21 +92,25 @@ def import_csv(
     mapping: Mapping[str, str] | None,
     actor: Actor,
     dry_run: bool = False,
+    consent_source: str = "",
 ) -> ImportReport:
     """Import the rows of a file; `mapping` is column -> field (or `id`), None for what the header suggests.
 
     An empty cell says nothing: it clears no value. A row with an error is left out and listed; the others go on.
     People who were erased are not imported. With `dry_run` nothing is written and the answer is the same.
+    `consent_source` says where the permissions in the consent columns come from; without it no yes is recorded.
     """
     require(actor, "manager")
     sheet = read_sheet(lines)
     report = ImportReport(dry_run, checked_columns(sheet.columns, mapping or suggest_columns(sheet.columns)))
     by = By(actor.name, "import", app.now(), "imported")
+    said = FileConsent(actor.name, clean_text(consent_source.strip()), by.at, report.consent)
     seen = _Seen()
     for batch in _batches(sheet.rows):
         with app.db.read(ws) if dry_run else app.db.write(ws) as tx:
-            _import_batch(app, tx, batch, report, by, seen)
+            _import_batch(app, tx, batch, report, by, seen, said)
     report.errors.sort(key=lambda error: error.line)
+    report.unheard = sorted(said.refusals, key=lambda error: error.line)
     if not dry_run:
         app.wake()
     return report
@@ -113,11 +121,13 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def _import_batch(app: App, tx: Tx, rows: list[Row], report: ImportReport, by: By, seen: _Seen) -> None:
+def _import_batch(
+    app: App, tx: Tx, rows: list[Row], report: ImportReport, by: By, seen: _Seen, said: FileConsent
+) -> None:
     rules = rules_of(tx)
     report.rows += len(rows)
-    steps = [step for row in rows if (step := _read(row, report, by, rules, seen)) is not None]
-    steps = _without_erased(app, tx, steps, report)
+    steps = [step for row in rows if (step := _read(row, report, by, rules, seen, said)) is not None]
+    steps = _without_erased(app, tx, steps, report, said)
     holders = contacts.holders(tx, "email", [email for step in steps for email in step.emails])
     wanted = {id_ for step in steps for id_ in ([step.id] if step.id else _found(step, holders))}
     held = contacts.held(tx, wanted) if report.dry_run else contacts.lock(tx, wanted)
@@ -127,27 +137,33 @@ def _import_batch(app: App, tx: Tx, rows: list[Row], report: ImportReport, by: B
             target = _target(step, holders, held)
         except UserError as error:
             report.refuse(step.line, error.message)
+            said.leave_out(step.line)
             continue
         if target is None:
             new.append(step)
         else:
+            said.settle(step.line, target.id)
             _update(tx, step, target, report, by, rules)
     _create(tx, new, report, by)
+    said.hear(tx, dry_run=report.dry_run)
 
 
-def _read(row: Row, report: ImportReport, by: By, rules: Rules, seen: _Seen) -> _Step | None:
+def _read(row: Row, report: ImportReport, by: By, rules: Rules, seen: _Seen, said: FileConsent) -> _Step | None:
     try:
         if row.problem:
             raise UserError(row.problem)
         cells = {target: row.cells.get(column, "") for column, target in report.columns.items()}
-        id_ = _id_of(cells.pop("id", ""))
-        values = {name: clean_text(value) for name, value in cells.items() if not blank(value)}
-        if not values:
+        values = {n: clean_text(value) for n, value in cells.items() if n not in _NO_FIELDS and not blank(value)}
+        new = new_contact(values, by, rules)
+        speaks = said.read(row.number, cells, new.addresses)
+        id_ = _id_of(cells.get("id", ""))
+        if not values and not (speaks and id_):
             raise UserError("no value in it")
-        step = _Step(row.number, id_, values, new_contact(values, by, rules))
+        step = _Step(row.number, id_, values, new)
         _once(step, seen)
     except UserError as error:
         report.refuse(row.number, error.message)
+        said.leave_out(row.number)
         return None
     return step
 
@@ -170,7 +186,7 @@ def _once(step: _Step, seen: _Seen) -> None:
     seen.emails.update(dict.fromkeys(step.emails, step.line))
 
 
-def _without_erased(app: App, tx: Tx, steps: list[_Step], report: ImportReport) -> list[_Step]:
+def _without_erased(app: App, tx: Tx, steps: list[_Step], report: ImportReport, said: FileConsent) -> list[_Step]:
     hashes = {
         step.line: [
             app.vault.keyed_hash(suppression.erased_text(a.kind, a.normal)) for a in step.new.addresses if a.normal
@@ -182,6 +198,7 @@ def _without_erased(app: App, tx: Tx, steps: list[_Step], report: ImportReport) 
     for step in steps:
         if erased.intersection(hashes[step.line]):
             report.refuse(step.line, "this person asked to be erased")
+            said.leave_out(step.line, whole_row=True)
         else:
             kept.append(step)
     return kept

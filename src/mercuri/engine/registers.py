@@ -35,18 +35,21 @@ def load(tx: Tx, keys: Iterable[Key]) -> dict[Key, Held]:
     One that was closed when its person was erased, and is met again, is closed by the person from the start.
     """
     asked = set(keys)
-    found: dict[Key, Held] = {}
-    for channel in sorted({channel for channel, _ in asked}):
-        mine = [address for known, address in asked if known == channel]
-        found.update({(channel, address): held for address, held in store.held(tx, channel, mine).items()})
+    found = _held(tx, asked)
     met = store.suppressed(tx, asked - found.keys())
     if met:
-        events = {key: _kept_closed(key, since) for key, since in met.items()}
-        again = {key: Held(hear(Registers(), event)) for key, event in events.items()}
-        store.add_events(tx, events.values())
+        again = _closed_again(met)
+        store.add_events(tx, [_kept_closed(key, since) for key, since in met.items()])
         store.save(tx, again, max(met.values()))
         found.update(again)
     return found
+
+
+def seen(tx: Tx, keys: Iterable[Key]) -> dict[Key, Held]:
+    """What `load` would give; nothing is written."""
+    asked = set(keys)
+    found = _held(tx, asked)
+    return {**found, **_closed_again(store.suppressed(tx, asked - found.keys()))}
 
 
 def meet_suppressed(tx: Tx, ids: Collection[ContactId]) -> None:
@@ -96,6 +99,18 @@ def _after(held: Held, word: Word) -> Held:
 def _relabel(tx: Tx, changed: Mapping[Key, Held]) -> None:
     channel = store.surroundings(tx).status_channel
     store.relabel_owners(tx, channel, [address for known, address in changed if known == channel])
+
+
+def _held(tx: Tx, asked: Collection[Key]) -> dict[Key, Held]:
+    found: dict[Key, Held] = {}
+    for channel in sorted({channel for channel, _ in asked}):
+        mine = [address for known, address in asked if known == channel]
+        found.update({(channel, address): held for address, held in store.held(tx, channel, mine).items()})
+    return found
+
+
+def _closed_again(met: Mapping[Key, datetime]) -> dict[Key, Held]:
+    return {key: Held(hear(Registers(), _kept_closed(key, since))) for key, since in met.items()}
 
 
 def _kept_closed(key: Key, since: datetime) -> ConsentEvent:

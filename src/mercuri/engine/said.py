@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from mercuri.core.consent import (
     API_KINDS,
+    EARLIEST,
     KIND_TO_REGISTER,
     OUT_ONLY,
+    STALE,
     ConsentEvent,
     Register,
     State,
@@ -31,12 +33,6 @@ from mercuri.store import users, workspaces
 from mercuri.store.consent import KIND_OF, Held
 from mercuri.store.database import Tx
 
-#: Kinds that this module records; HubSpot's own words come with a sync only.
-KINDS = (*API_KINDS, "import")
-#: A yes that is older than this is no permission any more: it has to be asked for again.
-STALE = timedelta(days=2 * 365)
-#: Nothing was said by message before this: the time is a mistake.
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 #: Longest text or proof that is kept, in characters.
 LONGEST = 4_000
 #: Names under which a proof says which message or form it was; a repeated delivery is known by it.
@@ -152,8 +148,8 @@ class _Said:
     def check(self) -> None:
         """Refuse what cannot be meant, before the database is touched."""
         check_channel(self.channel)
-        if self.kind not in KINDS:
-            raise UserError(f"There is no kind {self.kind[:40]!r}: use {', '.join(KINDS)}. Nothing was recorded.")
+        if self.kind not in API_KINDS:
+            raise UserError(f"There is no kind {self.kind[:40]!r}: use {', '.join(API_KINDS)}. Nothing was recorded.")
         if self.kind in OUT_ONLY and self.state is None:
             self.state = "out"
         self._check_word()
@@ -183,7 +179,7 @@ class _Said:
             return
         if self.occurred_at.tzinfo is None:
             raise UserError("occurred_at has no time zone. Nothing was recorded; add Z or an offset.")
-        if self.occurred_at < _EARLIEST:
+        if self.occurred_at < EARLIEST:
             raise UserError("occurred_at is before the year 2000, so it is a mistake. Nothing was recorded.")
 
     def record(self, tx: Tx, address: str) -> Recorded:
@@ -202,7 +198,7 @@ class _Said:
         event, was_known = self._event(tx, address, state, now)
         changed = registers.tell(tx, [Word(event, key)], now, known)
         optouts.note(tx, changed, now)
-        if self.kind in ("staff", "import") and not was_known:
+        if self.kind == "staff" and not was_known:
             users.note_audit(tx, self.actor.name, f"consent.{state.value}", {"channel": self.channel}, now)
         after = changed.get(key, held)
         return Recorded(

@@ -23,6 +23,8 @@ _FOR_GOOD = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 #: Largest body of a request that carries no file.
 _BODY = 4 * 1024 * 1024
+#: Where whole files are sent.
+_FILES = ("/contacts/import", "/api/v1/contacts/import")
 
 
 def create_app(services: Services) -> FastAPI:
@@ -37,7 +39,11 @@ def create_app(services: Services) -> FastAPI:
             https=services.settings.public_url.startswith("https://"),
         ),
         Middleware(GZipMiddleware, minimum_size=1000),
-        Middleware(BodyLimit, most_bytes=_BODY, more={"/contacts/import": LARGEST_BYTES + _BODY}),
+        Middleware(
+            BodyLimit,
+            most_bytes=_BODY,
+            more=dict.fromkeys(_FILES, LARGEST_BYTES + _BODY),
+        ),
     ]
     # The API's description is a route of the API.
     app = FastAPI(title="Mercuri", openapi_url=None, docs_url=None, redoc_url=None, middleware=middleware)

@@ -227,3 +227,34 @@ def test_an_edit_of_an_unknown_contact_changes_nothing(world: World, api: Api) -
     api.asked("PATCH", "/contacts/12345", 404, json={"first_name": "Ana"})
 
     assert ContactId(12345) not in world.contacts()
+
+
+def test_a_file_is_imported_with_its_permissions(world: World, api: Api) -> None:
+    file = "Mobile,ok\n(415) 555-2671,yes\n(415) 555-2672,perhaps\n"
+    asked = {
+        "headers": {"Content-Type": "text/csv"},
+        "content": file.encode(),
+    }
+    columns = {"map": ["Mobile=phone", "ok=consent.sms"], "consent_source": "web form"}
+
+    dry = api.asked("POST", "/contacts/import", 200, params={**columns, "dry_run": "true"}, **asked)
+    assert world.contacts() == {}
+    real = api.asked("POST", "/contacts/import", 200, params=columns, **asked)
+
+    assert {**dry, "dry_run": False} == real
+    assert (real["created"], real["consent"]) == (2, {"said_in": 1, "said_out": 0, "refused": 1})
+    assert real["unheard"] == [
+        {"line": 3, "reason": "consent.sms was not recorded: it is neither yes nor no"},
+    ]
+    shown = api.asked("GET", "/consent", 200, params={"channel": "sms", "address": "+14155552671"})
+    assert (shown["sendable"], shown["evidence"][0]["proof"]["source"]) == (True, "web form")
+
+
+def test_an_import_over_the_api_refuses_what_is_no_table_and_a_viewer(world: World, api: Api) -> None:
+    asked = {"headers": {"Content-Type": "text/csv"}, "content": b"phone\n415 555 2671\n"}
+
+    assert "no column" in api.asked("POST", "/contacts/import?map=x%3Dphone", 400, **asked)["detail"]
+    assert "COLUMN=FIELD" in api.asked("POST", "/contacts/import?map=phone", 400, **asked)["detail"]
+    with a_caller(world, "viewer") as viewer:
+        viewer.asked("POST", "/contacts/import", 403, **asked)
+    assert world.contacts() == {}

@@ -177,6 +177,19 @@ def test_an_import_lists_the_rows_it_left_out(terminal: Terminal, tmp_path: Path
     assert terminal.json("contacts", "list")["total"] == 1
 
 
+def test_an_import_says_who_may_be_messaged_and_where_that_comes_from(terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("Mobile,consent.sms\n+44 7911 123456,yes\n+44 7911 123457,no\n")
+
+    without = terminal.json("contacts", "import", str(file), "--dry-run", code=3)
+    report = terminal.json("contacts", "import", str(file), "--consent-source", "paper forms")
+    said = terminal.json("consent", "check", "--address", "+447911123456", "--address", "+447911123457")
+
+    assert without["consent"] == {"said_in": 0, "said_out": 1, "refused": 1}
+    assert report["consent"] == {"said_in": 1, "said_out": 1, "refused": 0}
+    assert [item["sendable"] for item in said["items"]] == [True, False]
+
+
 def test_columns_are_mapped_by_hand(terminal: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_bytes("Wie heißt er,Wo\nJosé,Köln\n".encode("cp1252"))

@@ -210,6 +210,23 @@ def test_an_import_can_be_looked_at_again_with_other_columns_and_happens_once(si
     assert names(browser.page("/contacts")) == ["Ana"]
 
 
+def test_a_column_says_who_may_be_messaged_once_it_is_chosen_and_a_source_is_stated(site: Site) -> None:
+    browser = site.browser("manager")
+    plan = upload(browser, b"phone,SMS ok\n415 555 2671,yes\n415 555 2672,no\n")
+    form = next(form for form in plan.every("form") if form.has("button", value="import"))
+
+    checked = parse(browser.submit(form, act="check", **{"column.SMS ok": "consent.sms"}).text)
+    again = next(form for form in checked.every("form") if form.has("button", value="import"))
+    done = parse(browser.submit(again, act="import", consent_source="paper forms").text)
+
+    assert not plan.has("section", id="permission")
+    assert checked.one("section", id="permission")
+    assert checked.one("p", id="heard").text == "Permission: 0 yes 1 no 1 not recorded"
+    assert "states no source" in checked.text
+    assert done.one("p", id="heard").text == "Permission: 1 yes 1 no 0 not recorded"
+    assert "415" in browser.page("/contacts?status=subscribed").one("div", id="list").text
+
+
 def test_a_file_that_is_no_table_is_refused_with_the_reason(site: Site) -> None:
     browser = site.browser("manager")
 

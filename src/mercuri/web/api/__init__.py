@@ -9,11 +9,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from mercuri.web.api import conflicts, consent, contacts, duplicates, portals, runs
+from mercuri.web.api import conflicts, consent, contacts, duplicates, imports, portals, runs
 from mercuri.web.api.problems import RESPONSES, ProblemRoute
 
 _v1 = APIRouter(prefix="/api/v1", responses=RESPONSES)
-for _area in (contacts, runs, conflicts, duplicates, portals, consent):
+for _area in (contacts, imports, runs, conflicts, duplicates, portals, consent):
     _v1.include_router(_area.router)
 
 #: All of it, to be included in the application as it is.

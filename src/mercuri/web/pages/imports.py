@@ -15,11 +15,12 @@ from fastapi import APIRouter, Depends, Path, Request, UploadFile
 from fastapi.responses import Response
 
 from mercuri.core.contact import STANDARD
-from mercuri.engine.csv_files import CUSTOM_FIELD, read_sheet, suggest_columns
+from mercuri.engine.csv_files import CONSENT_AT, CONSENT_TARGETS, CUSTOM_FIELD, read_sheet, suggest_columns
 from mercuri.engine.edit import ImportReport, import_csv
 from mercuri.errors import NotFound, UserError
 from mercuri.web import render, words
 from mercuri.web.auth import Form, Manager, actor_of, sent
+from mercuri.web.pages.consent_view import CHANNEL_NAMES
 from mercuri.web.services import app_of, services_of
 
 router = APIRouter()
@@ -96,7 +97,7 @@ def _encoding(file: FilePath) -> str:
 @router.get("/contacts/import/{token}")
 def look(request: Request, manager: Manager, token: Token) -> Response:
     """What the file would do, with the columns as their names suggest."""
-    return _plan(request, manager, _kept(request, manager, token), None)
+    return _plan(request, manager, _kept(request, manager, token), None, "")
 
 
 def _kept(request: Request, manager: Manager, token: str) -> FilePath:
@@ -106,7 +107,9 @@ def _kept(request: Request, manager: Manager, token: str) -> FilePath:
     return file
 
 
-def _plan(request: Request, manager: Manager, file: FilePath, mapping: Mapping[str, str] | None) -> Response:
+def _plan(
+    request: Request, manager: Manager, file: FilePath, mapping: Mapping[str, str] | None, source: str
+) -> Response:
     with closing(_lines(file)) as lines:
         sheet = read_sheet(lines)
         samples = list(islice(sheet.rows, _SAMPLES))
@@ -115,7 +118,9 @@ def _plan(request: Request, manager: Manager, file: FilePath, mapping: Mapping[s
     problem = ""
     try:
         with closing(_lines(file)) as lines:
-            report = import_csv(app_of(request), manager.workspace, lines, chosen, actor_of(manager), dry_run=True)
+            report = import_csv(
+                app_of(request), manager.workspace, lines, chosen, actor_of(manager), True, consent_source=source
+            )
     except UserError as error:
         problem = error.message
     columns = [
@@ -137,6 +142,8 @@ def _plan(request: Request, manager: Manager, file: FilePath, mapping: Mapping[s
         columns=columns,
         report=report,
         problem=problem,
+        source=source,
+        speaks=any(target in CONSENT_TARGETS for target in chosen.values()),
     )
 
 
@@ -144,6 +151,8 @@ def _choices(column: str, target: str) -> list[tuple[str, str]]:
     """What a column can become: nothing, a standard field, the contact's number, or a field of its own name."""
     own = "custom." + "_".join("".join(c if c.isalnum() and c.isascii() else " " for c in column.lower()).split())
     choices = [("", "leave it out"), *((name, words.field_name(name)) for name in STANDARD), ("id", "Contact's number")]
+    choices += [(name, f"May be messaged: {CHANNEL_NAMES[channel]}") for name, channel in CONSENT_TARGETS.items()]
+    choices.append((CONSENT_AT, "Date of the yes or no"))
     for name in (own, target):
         if CUSTOM_FIELD.fullmatch(name) and name not in dict(choices):
             choices.append((name, f"{words.field_name(name)} (own field)"))
@@ -155,9 +164,12 @@ def run(request: Request, manager: Manager, token: Token, form: Annotated[Form, 
     """Look again with other columns, or import."""
     file = _kept(request, manager, token)
     mapping = {name.removeprefix("column."): to for name, to in form.items() if name.startswith("column.") and to}
+    source = form.get("consent_source", "")[:1000]
     if form.get("act") != "import":
-        return _plan(request, manager, file, mapping)
+        return _plan(request, manager, file, mapping, source)
     with closing(_lines(file)) as lines:
-        report = import_csv(app_of(request), manager.workspace, lines, mapping, actor_of(manager))
+        report = import_csv(
+            app_of(request), manager.workspace, lines, mapping, actor_of(manager), consent_source=source
+        )
     file.unlink(missing_ok=True)
     return render.page(request, "import_done.html", section="contacts", report=report)

@@ -1,0 +1,76 @@
+"""Import contacts from CSV over the API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query
+
+from mercuri.engine import edit
+from mercuri.engine.csv_files import decoded
+from mercuri.errors import UserError
+from mercuri.web.api.access import Manager
+from mercuri.web.api.models import Out
+from mercuri.web.api.problems import ProblemRoute
+
+router = APIRouter(tags=["contacts"], route_class=ProblemRoute)
+
+
+class LineOut(Out):
+    """A line of the file, as an editor counts them, and what was wrong with it."""
+
+    line: int
+    reason: str
+
+
+class HeardOut(Out):
+    """How often the consent columns said yes and no of an address, and how often a word was not recorded."""
+
+    said_in: int
+    said_out: int
+    refused: int
+
+
+class ImportOut(Out):
+    """What an import did, or would do; rows = created + updated + unchanged + failed.
+
+    `errors` are the rows left out; `unheard` the lines whose word about consent was not recorded.
+    """
+
+    dry_run: bool
+    columns: dict[str, str]
+    rows: int
+    created: int
+    updated: int
+    unchanged: int
+    failed: int
+    duplicates: int
+    errors: list[LineOut]
+    consent: HeardOut
+    unheard: list[LineOut]
+
+
+@router.post("/contacts/import")
+def import_contacts(
+    who: Manager,
+    file: Annotated[bytes, Body(media_type="text/csv")],
+    column: Annotated[
+        list[str] | None, Query(alias="map", description="COLUMN=FIELD, once per column; by default the header decides")
+    ] = None,
+    dry_run: Annotated[bool, Query(description="Say what would happen, and write nothing")] = False,
+    consent_source: Annotated[
+        str, Query(max_length=1000, description="Where the permissions of the file come from; kept as their proof")
+    ] = "",
+) -> ImportOut:
+    """Import a CSV file with a header line. Rows with an error are left out and listed; the others go on."""
+    mapping = dict(_pair(text) for text in column or []) or None
+    lines = decoded(file).splitlines(keepends=True)
+    report = edit.import_csv(who.app, who.ws, lines, mapping, who.actor, dry_run, consent_source)
+    return ImportOut.model_validate(report)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    column, equals, field = text.rpartition("=")
+    if not equals:
+        raise UserError(f"map is COLUMN=FIELD, not {text[:100]!r}. Nothing was imported.")
+    return column, field
