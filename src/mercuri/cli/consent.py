@@ -66,6 +66,9 @@ def record(
     text: Annotated[str | None, typer.Option(help="The message that came in.")] = None,
     state: Annotated[str | None, typer.Option(help="in or out; for staff also resume.")] = None,
     reason: Annotated[str, typer.Option(help="Why; kept as proof. Needed to opt someone in as staff.")] = "",
+    awaits_yes: Annotated[
+        bool, typer.Option("--awaits-yes", help="The address was asked to confirm: a message of YES opts in.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Record what a person or staff said. An opt-out holds at once; HubSpot is told with it."""
@@ -74,7 +77,9 @@ def record(
 
     proof = {"reason": reason} if reason else {}
     with session() as s:
-        found = consent.record(s.app, s.ws, channel, address, kind, s.actor, text=text, state=state, proof=proof)
+        found = consent.record(
+            s.app, s.ws, channel, address, kind, s.actor, text=text, state=state, proof=proof, awaits_yes=awaits_yes
+        )
         with s.app.db.read(s.ws) as tx:
             connected = [portal.id for portal in portals.all(tx) if portal.state == "connected"]
         for portal in connected:

@@ -73,14 +73,17 @@ def record(
     state: str | None = None,
     occurred_at: datetime | None = None,
     proof: Mapping[str, str] | None = None,
+    awaits_yes: bool = False,
 ) -> Recorded:
     """Record one word. A `message` may carry its text, which is read; every other kind says in or out.
+
+    `awaits_yes`: the address was asked to confirm (double opt-in), so that a message of "yes" opens it.
 
     Raises UserError, and nothing is recorded, for an unknown channel or kind, an address that cannot be normalised, a
     time that cannot be meant, an `in` by a party that may not say it.
     """
     require(actor, "manager")
-    said = _Said(app, channel, kind, actor, text, state, occurred_at, dict(proof or {}))
+    said = _Said(app, channel, kind, actor, text, state, occurred_at, dict(proof or {}), awaits_yes)
     said.check()
     with app.db.write(ws) as tx:
         normal = normal_address(tx, channel, address)
@@ -144,6 +147,7 @@ class _Said:
     state: str | None
     occurred_at: datetime | None
     proof: dict[str, str]
+    awaits_yes: bool
 
     def check(self) -> None:
         """Refuse what cannot be meant, before the database is touched."""
@@ -165,6 +169,8 @@ class _Said:
                 raise UserError("A message needs its text, or a state where it was read already. Nothing was recorded.")
         elif self.text is not None and self.state is None:
             raise UserError(f"A {self.kind} needs a state, in or out; only messages are read. Nothing was recorded.")
+        if self.awaits_yes and self.text is None:
+            raise UserError("Only the text of a message can answer a request to confirm. Nothing was recorded.")
         if self.state is None and self.text is None:
             raise UserError("Neither text nor state was given. Nothing was recorded.")
         if self.state is not None and self.state not in states:
@@ -210,7 +216,7 @@ class _Said:
         if self.state is not None:
             return State(self.state), self.state
         assert self.text is not None
-        heard = read_message(self.text, workspaces.settings(tx).stop_words)
+        heard = read_message(self.text, workspaces.settings(tx).stop_words, awaits_yes=self.awaits_yes)
         if heard == "looks_like_stop":
             # Where the person said stop already, there is nothing left to decide.
             return (None, "none") if shown(held.registers).closed_by is Register.PERSON else (State.PAUSE, "pause")
@@ -232,6 +238,8 @@ class _Said:
         proof = {clean_text(name): clean_text(value) for name, value in self.proof.items()}
         if self.text is not None:
             proof["text"] = clean_text(self.text)
+        if self.awaits_yes:
+            proof["answers"] = "a request to confirm"
         register = Register.PERSON if state is State.PAUSE else KIND_TO_REGISTER[self.kind]
         occurred = whole(self.occurred_at) if self.occurred_at else now
         event = ConsentEvent(

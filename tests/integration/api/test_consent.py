@@ -108,6 +108,14 @@ def test_what_cannot_be_meant_is_a_problem_and_opens_nothing(api: Api, body: dic
     assert "Nothing was recorded" in problem["detail"]
 
 
+def test_a_confirmed_subscription_is_recorded_as_such(api: Api) -> None:
+    assert post(api, text="yes")["heard"] == "none"
+
+    assert post(api, text="yes", awaits_yes=True)["sendable"]
+    problem = post(api, 400, kind="form", state="in", awaits_yes=True)
+    assert "request to confirm" in problem["detail"]
+
+
 def test_staff_cannot_open_what_the_person_closed(api: Api) -> None:
     post(api, text="STOP")
 

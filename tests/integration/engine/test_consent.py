@@ -176,6 +176,17 @@ def test_staff_opens_what_staff_closed_with_a_reason_and_nothing_else(both: Worl
     assert label(both, record) == "not_subscribed"
 
 
+def test_yes_opens_only_as_the_answer_to_a_request_to_confirm(both: World) -> None:
+    assert says(both, "YES").heard == "none"
+    assert not sendable(both)
+
+    assert says(both, "Yes!", awaits_yes=True).heard == "in"
+    assert sendable(both)
+    [event] = consent.explain(both.app, both.ws, "sms", PHONE).evidence
+    assert event.proof == {"text": "Yes!", "answers": "a request to confirm"}
+    assert says(both, "stop", awaits_yes=True).heard == "out"
+
+
 def test_words_that_look_like_a_stop_pause_until_someone_decides(both: World) -> None:
     record = a_person(both)
 

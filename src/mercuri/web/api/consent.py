@@ -65,7 +65,8 @@ class ConsentOut(Out):
 class ConsentEventIn(In):
     """What somebody said. A message carries its `text`; every other kind says `state` in or out.
 
-    `staff` may also say resume: a message that looked like a stop is none.
+    `staff` may also say resume: a message that looked like a stop is none. `awaits_yes` says that the address was asked
+    to confirm (double opt-in): only then does a message of "yes" opt in.
     """
 
     channel: Channel
@@ -75,6 +76,7 @@ class ConsentEventIn(In):
     state: Annotated[str, Field(max_length=40)] | None = None
     occurred_at: AwareDatetime | None = None
     proof: str | dict[str, object] | None = None
+    awaits_yes: bool = False
 
 
 class RecordedOut(Out):
@@ -145,6 +147,7 @@ def record_event(who: Manager, body: ConsentEventIn) -> RecordedOut:
         state=body.state,
         occurred_at=body.occurred_at,
         proof=_proof(body.proof),
+        awaits_yes=body.awaits_yes,
     )
     return RecordedOut(
         channel=found.channel,
