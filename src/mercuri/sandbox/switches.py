@@ -6,6 +6,7 @@ A client of HubSpot has to be right under every value. The first value listed is
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any, Literal, get_args, get_type_hints
 
 
@@ -105,9 +106,14 @@ class Switches:
         return replace(self, **changes)
 
 
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Switches)
+
+
 def choices(name: str) -> tuple[Any, ...]:
     """The values of a switch, default first; empty for a count."""
-    hint = get_type_hints(Switches)[name]
+    hint = _hints()[name]
     if hint is bool:
         default = getattr(Switches(), name)
         return (default, not default)

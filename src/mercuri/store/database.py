@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, CursorResult, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
+from sqlalchemy.pool import PoolProxiedConnection
 
 from mercuri.core.contact import WorkspaceId
 from mercuri.errors import UserError
@@ -33,7 +35,6 @@ ANY = WorkspaceId(0)
 HEAD = "0001"
 #: How long a writer waits for another one, in seconds.
 LOCK_WAIT = 30
-_WRITE = "mercuri_write"
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
@@ -46,27 +47,46 @@ _SQLITE_PRAGMAS = (
 )
 
 
+#: A statement of SQL text; remembered with its compiled form.
+_text = lru_cache(maxsize=256)(sa.text)
+
+
 class Tx:
     """One transaction of one workspace, valid inside the `with` that made it, and in that thread."""
 
-    def __init__(self, conn: Connection, workspace: WorkspaceId, keyed_hash: Callable[[str], str]) -> None:
-        self.conn = conn
-        self._driver: Any = conn.connection.driver_connection
+    def __init__(
+        self, engine: Engine, pooled: PoolProxiedConnection, workspace: WorkspaceId, keyed_hash: Callable[[str], str]
+    ) -> None:
+        self._engine, self._pooled = engine, pooled
+        self._driver: Any = pooled.driver_connection
         self.workspace = workspace
-        self.is_sqlite = conn.dialect.name == "sqlite"
+        self.is_sqlite = engine.dialect.name == "sqlite"
         #: The hash of a text under the installation's key: what is kept of an address once its person is erased.
         self.keyed_hash = keyed_hash
         #: What follows the commit, by name, in transactions of its own. It must not raise: the commit stands.
         self.afterwards: dict[str, Callable[[Database], None]] = {}
 
+    @cached_property
+    def conn(self) -> Connection:
+        """SQLAlchemy's connection inside this transaction, for statements that are built as they are run."""
+        conn = Connection(self._engine, self._pooled)
+        conn.begin()
+        return conn
+
     def execute(self, statement: sa.Executable | str, params: Any = None) -> CursorResult[*tuple[Any, ...]]:
         """Run a statement, or SQL text with `:name` parameters; a sequence of parameter sets runs it for each."""
-        made = sa.text(statement) if isinstance(statement, str) else statement
+        made = _text(statement) if isinstance(statement, str) else statement
         return self.conn.execute(made, params)
 
     def run(self, statement: Statement, **params: Any) -> Rows:
         """Run a statement that was made once, in this workspace (`:workspace`)."""
-        return statement.run(self._driver, self.conn.dialect, {"workspace": self.workspace, **params})
+        return statement.run(self._driver, self._engine.dialect, {"workspace": self.workspace, **params})
+
+    def run_each(self, statement: Statement, sets: Iterable[Mapping[str, Any]]) -> None:
+        """Run a statement that was made once for each set of parameters, in this workspace (`:workspace`)."""
+        given = [{"workspace": self.workspace, **params} for params in sets]
+        if given:
+            statement.run_each(self._driver, self._engine.dialect, given)
 
     def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
         """Insert rows of plain values the fastest way there is; booleans, text, numbers and bytes only."""
@@ -106,7 +126,6 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writing = engine.execution_options(**{_WRITE: True})
         self._writer = threading.Lock()
         self._keyed_hash: Callable[[str], str] = _no_key
 
@@ -159,10 +178,15 @@ class Database:
     @contextmanager
     def _begin(self, workspace: WorkspaceId, *, write: bool) -> Iterator[Tx]:
         try:
-            engine = self._writing if write else self._engine
-            with engine.connect() as conn, conn.begin():
-                tx = Tx(conn, workspace, self._keyed_hash)
+            pooled = self._engine.raw_connection()
+            try:
+                if self.is_sqlite:  # PostgreSQL's driver begins by itself
+                    pooled.driver_connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")  # type: ignore[union-attr]
+                tx = Tx(self._engine, pooled, workspace, self._keyed_hash)
                 yield tx
+                pooled.commit()
+            finally:
+                pooled.close()  # the pool undoes what was not committed
         except NoConnectionLeft as error:
             raise Busy("Too many requests wait for the database. Nothing was changed; try again.") from error
         except DBAPIError as error:
@@ -288,11 +312,9 @@ def _sqlite_engine(url: URL) -> Engine:
         poolclass=sa.pool.QueuePool,
         pool_size=8,
         max_overflow=24,
-        pool_reset_on_return=None,  # every transaction here ends before its connection goes back
         connect_args={"check_same_thread": False, "cached_statements": 256},
     )
     sa.event.listen(engine, "connect", _set_pragmas)
-    sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -300,10 +322,3 @@ def _set_pragmas(connection: sqlite3.Connection, record: object) -> None:
     connection.isolation_level = None  # we begin ourselves: the driver's own begin comes late and is never IMMEDIATE
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(pragma)
-
-
-def _begin_sqlite(conn: Connection) -> None:
-    options: Mapping[str, Any] = conn.get_execution_options()
-    driver = conn.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    driver.execute("BEGIN IMMEDIATE" if options.get(_WRITE) else "BEGIN")

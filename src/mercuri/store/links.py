@@ -80,6 +80,12 @@ _COLUMNS = (
 
 _MINE = and_(table.c.workspace_id == WORKSPACE, table.c.portal_id == bindparam("portal"))
 _THESE = and_(_MINE, table.c.record_id.in_(bindparam("records", expanding=True)))
+_SAVED = ("record", *_COLUMNS[3:])
+_SAVE = Statement(
+    update(table)
+    .where(_MINE, table.c.record_id == bindparam("record"))
+    .values({name: bindparam(name) for name in _COLUMNS[3:]})
+)
 _TOUCH = Statement(
     update(table).where(_THESE).values(seen_at=bindparam("at"), seen_run=bindparam("run")), lists=["records"]
 )
@@ -110,16 +116,8 @@ def insert_many(tx: Tx, portal: PortalId, links: Iterable[Link]) -> None:
 
 def save_many(tx: Tx, portal: PortalId, links: Sequence[Link]) -> None:
     """Write links that exist, by record id."""
-    if not links:
-        return
-    key = and_(
-        table.c.workspace_id == bindparam("b_workspace_id"),
-        table.c.portal_id == bindparam("b_portal_id"),
-        table.c.record_id == bindparam("b_record_id"),
-    )
-    statement = update(table).where(key).values({name: bindparam(f"b_{name}") for name in _COLUMNS[3:]})
-    rows = [_values(tx, portal, link) for link in links]
-    tx.execute(statement, [{f"b_{name}": value for name, value in zip(_COLUMNS, row, strict=True)} for row in rows])
+    rows = (_values(tx, portal, link) for link in links)
+    tx.run_each(_SAVE, ({"portal": portal, **dict(zip(_SAVED, row[2:], strict=True))} for row in rows))
 
 
 def touch(tx: Tx, portal: PortalId, records: Collection[RecordId], seen_at: datetime, run: RunId | None) -> None:

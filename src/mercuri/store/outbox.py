@@ -9,9 +9,10 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, Row, and_, bindparam, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mercuri.core.contact import ContactId, PortalId, RecordId, RunId
@@ -129,22 +130,28 @@ def note_many(
     """`note` for many keys of one kind; `keep`: work that is noted already keeps its payload."""
     if not items:
         return
-    statement = (sqlite if tx.is_sqlite else postgresql).insert(table)
+    common = {"portal": portal, "kind": kind, "at": to_ms(at), "not_before": to_ms(not_before) if not_before else 0}
+    tx.run_each(
+        _note(tx.is_sqlite, keep),
+        ({**common, "key": key, "payload": json.dumps(payload)} for key, payload in items.items()),
+    )
+
+
+@cache
+def _note(is_sqlite: bool, keep: bool) -> Statement:
+    statement = (sqlite if is_sqlite else postgresql).insert(table)
+    newest = func.max if is_sqlite else func.greatest
     newer = {
         "payload": table.c.payload if keep else statement.excluded.payload,
         "not_before": statement.excluded.not_before,
         "attempts": 0,
-        "created_at": func.max(statement.excluded.created_at, table.c.created_at + 1)
-        if tx.is_sqlite
-        else func.greatest(statement.excluded.created_at, table.c.created_at + 1),
+        "created_at": newest(statement.excluded.created_at, table.c.created_at + 1),
     }
-    upsert: Insert = statement.on_conflict_do_update(
-        index_elements=["workspace_id", "portal_id", "kind", "key"], set_=newer
-    )
-    common = {"workspace_id": tx.workspace, "portal_id": portal, "kind": kind, "created_at": to_ms(at)}
-    start = {"not_before": to_ms(not_before) if not_before else 0}
-    tx.execute(
-        upsert, [{**common, **start, "key": key, "payload": json.dumps(payload)} for key, payload in items.items()]
+    given: dict[str, Any] = {name: bindparam(name) for name in ("kind", "key", "payload", "not_before")}
+    return Statement(
+        statement.values(
+            workspace_id=WORKSPACE, portal_id=bindparam("portal"), created_at=bindparam("at"), **given
+        ).on_conflict_do_update(index_elements=["workspace_id", "portal_id", "kind", "key"], set_=newer)
     )
 
 
@@ -202,6 +209,9 @@ _OPEN_FOR = Statement(
     select(intents.c.contact_id).where(_OPEN, intents.c.contact_id.in_(bindparam("contacts", expanding=True))),
     lists=["contacts"],
 )
+_ANNOUNCE = Statement(
+    insert(intents).values({c.name: WORKSPACE if c.name == "workspace_id" else bindparam(c.name) for c in intents.c})
+)
 _CLOSE = Statement(
     update(intents)
     .where(intents.c.workspace_id == WORKSPACE, intents.c.id.in_(bindparam("ids", expanding=True)))
@@ -218,7 +228,6 @@ def announce(tx: Tx, portal: PortalId, items: Sequence[Intent], at: datetime) ->
     rows = [
         {
             "id": number,
-            "workspace_id": tx.workspace,
             "portal_id": portal,
             "contact_id": item.contact_id,
             "record_id": item.record_id,
@@ -232,7 +241,7 @@ def announce(tx: Tx, portal: PortalId, items: Sequence[Intent], at: datetime) ->
         }
         for number, item in zip(ids, items, strict=True)
     ]
-    tx.execute(insert(intents), rows)
+    tx.run_each(_ANNOUNCE, rows)
     return [_intent_from(row) for row in rows]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import postgresql, sqlite
 
 from mercuri.core.contact import PortalId, RunId, WorkspaceId
 from mercuri.errors import Clash, NotFound
@@ -108,6 +108,17 @@ _GET = Statement(sa.select(*_COLUMNS).where(_THIS))
 _IS_CANCELLED = Statement(sa.select(_r.cancel_asked).where(_THIS))
 _OF_PORTAL = sa.and_(_r.workspace_id == WORKSPACE, _r.portal_id == bindparam("portal"))
 _LIVE = Statement(sa.select(*_COLUMNS).where(_OF_PORTAL, _r.state.in_(LIVE)))
+_NEW = ("portal_id", "kind", "trigger", "preview", "state", "options", "undo_of", "requested_by", "created_at")
+#: Inserts nothing where the portal has a live run; for SQLite, and for PostgreSQL.
+_CREATE = {
+    is_sqlite: Statement(
+        dialect.insert(schema.run)
+        .values({"workspace_id": WORKSPACE, **{name: bindparam(name) for name in _NEW}})
+        .on_conflict_do_nothing()
+        .returning(_r.id)
+    )
+    for is_sqlite, dialect in ((True, sqlite), (False, postgresql))
+}
 
 
 @cache
@@ -129,7 +140,6 @@ def create(
 ) -> Run:
     """Queue a run. A portal has one live run at a time: raises Clash with the live one."""
     row = {
-        "workspace_id": tx.workspace,
         "portal_id": portal,
         "kind": kind,
         "trigger": trigger,
@@ -140,12 +150,9 @@ def create(
         "requested_by": requested_by,
         "created_at": to_ms(at),
     }
-    try:
-        with tx.conn.begin_nested():
-            made = tx.execute(sa.insert(schema.run).values(row).returning(_r.id)).scalar_one()
-    except IntegrityError as error:
-        present = live(tx, portal)
-        raise Clash("A run of this portal is under way. Nothing was started.", present) from error
+    made = tx.run(_CREATE[tx.is_sqlite], **row).scalar()
+    if made is None:
+        raise Clash("A run of this portal is under way. Nothing was started.", live(tx, portal))
     return get(tx, made)
 
 

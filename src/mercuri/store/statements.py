@@ -53,10 +53,14 @@ class _Compiled(NamedTuple):
     row: Callable[[Any], Any]
 
 
-class Statement:
-    """A select, update or delete whose values are `bindparam`s; `lists` names those that stand for an IN list."""
+#: What a statement is made of.
+Made = sa.Select[Any] | sa.Insert | sa.Update | sa.Delete
 
-    def __init__(self, made: sa.Select[Any] | sa.Update | sa.Delete, *, lists: Sequence[str] = ()) -> None:
+
+class Statement:
+    """A statement whose values are `bindparam`s; `lists` names those that stand for an IN list."""
+
+    def __init__(self, made: Made, *, lists: Sequence[str] = ()) -> None:
         self._made = made
         self._lists = lists
         self._compiled: dict[tuple[str, ...] | tuple[Any, ...], _Compiled] = {}
@@ -71,6 +75,14 @@ class Statement:
         cursor = driver.execute(compiled.text, given if names is None else [given[name] for name in names])
         rows = [] if cursor.description is None else list(map(compiled.row, cursor.fetchall()))
         return Rows(rows, cursor.rowcount)
+
+    def run_each(self, driver: Any, dialect: Dialect, sets: Sequence[Mapping[str, Any]]) -> None:
+        """Run it for each set of parameters, all with the same names; without lists and without an answer."""
+        compiled = self._for(dialect, sets[0])
+        names = compiled.names
+        given = [{**compiled.constants, **params} for params in sets]
+        rows = given if names is None else [[params[name] for name in names] for params in given]
+        driver.cursor().executemany(compiled.text, rows)
 
     def _spelled_out(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters with a name for each value of a list, as SQLAlchemy names them."""
@@ -96,7 +108,7 @@ class Statement:
         return _Compiled(expanded.statement, names, constants, _row_maker(self._made))
 
 
-def _row_maker(made: sa.Select[Any] | sa.Update | sa.Delete) -> Callable[[Any], Any]:
+def _row_maker(made: Made) -> Callable[[Any], Any]:
     """Driver's row -> named tuple, with booleans where the column has them: SQLite knows numbers only."""
     columns = list(made.exported_columns)
     if not columns:

@@ -295,8 +295,8 @@ def revoke_token(tx: Tx, name: str) -> None:
 
 def note_audit(tx: Tx, actor: str, action: str, detail: Mapping[str, Any], at: datetime) -> None:
     """Write down who did what; `detail` is plain JSON data without secrets or contacts' values."""
-    row = {"workspace_id": tx.workspace, "actor": actor, "action": action, "detail": dumps(dict(detail))}
-    tx.execute(sa.insert(schema.audit).values(**row, at=to_ms(at)))
+    row = (tx.workspace, actor, action, dumps(dict(detail)), to_ms(at))
+    tx.insert_many(schema.audit, ("workspace_id", "actor", "action", "detail", "at"), [row])
 
 
 def audit(tx: Tx, before: int | None = None, limit: int = 50) -> list[AuditEntry]:
