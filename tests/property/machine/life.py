@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,9 +25,10 @@ class Life:
     `acts` are the kinds of steps.
     """
 
-    def __init__(self, world: World, setup: Setup, acts: Mapping[str, Act]) -> None:
+    def __init__(self, world: World, setup: Setup, acts: Mapping[str, Act], happened: Counter[str]) -> None:
         self.world, self.setup, self.acts = world, setup, acts
-        self.moments = Moments(self._during)
+        self.happened = happened
+        self.moments = Moments(self._during, happened)
         self.wire = Wire(world.sandbox, self.moments, world.clock)
         guarded: Any = GuardedDatabase(world.app.db, self.moments)
         wire: Any = self.wire
@@ -48,6 +50,7 @@ class Life:
     def do(self, step: Step) -> None:
         """One step, a second after whatever was before."""
         self.world.clock.advance(1)
+        self.happened[f"step: {step.kind}"] += 1
         self.acts[step.kind](self, step)
 
     def _during(self, step: Step) -> None:

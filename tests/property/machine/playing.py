@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +46,10 @@ ACTS: Mapping[str, Act] = {
 }
 
 
-def play(history: History) -> None:
-    """Live through a history to its rest. Raises Violation where a law is broken."""
+def play(history: History, happened: Counter[str] | None = None) -> None:
+    """Live through a history to its rest, counting what happens. Raises Violation where a law is broken."""
     with _database() as database, a_world(database, Ticking(), lag_ms=history.setup.lag_s * 1000) as world:
-        life = Life(world, history.setup, ACTS)
+        life = Life(world, history.setup, ACTS, Counter() if happened is None else happened)
         with in_one_thread(partial(people.before_taking, life)):
             _begin(life)
             for step in history.steps:
@@ -59,6 +61,7 @@ def play(history: History) -> None:
 def _file() -> tuple[Path, Database]:
     """The database of this process: emptied before each history, so that compiled statements are kept."""
     directory = Path(tempfile.mkdtemp(prefix="mercuri-machine-", dir=_memory()))
+    Finalize(None, shutil.rmtree, [directory], {"ignore_errors": True}, exitpriority=0)
     with fresh_url("sqlite", directory) as url:
         file = Path(url.removeprefix("sqlite:///"))
     shutil.copy(file, file.with_suffix(".empty"))

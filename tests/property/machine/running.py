@@ -38,6 +38,7 @@ def ask(life: Life, *, full: bool = False, preview: bool = False) -> Run:
 
 def go(life: Life, asked: Run, at: Sequence[Moment] = ()) -> Run | None:
     """Do a run as far as it comes; None when it is not over."""
+    life.happened[f"run: {asked.kind}"] += 1
     life.moments.start(at)
     life.wire.clear()
     before = _deleted(life)
@@ -49,6 +50,7 @@ def go(life: Life, asked: Run, at: Sequence[Moment] = ()) -> Run | None:
     finally:
         life.moments.start(())
         life.wire.clear()
+    life.happened[f"run {done.state}"] += 1
     if done.state == "waiting":
         return None
     life.asked = None

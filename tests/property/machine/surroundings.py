@@ -43,6 +43,7 @@ class Moments:
     """Counts what a run does, and tells what happens at each point. After a power cut nothing works any more."""
 
     act: Callable[[Step], None]
+    happened: Counter[str]
     waiting: list[Moment] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
     dead: bool = False
@@ -67,6 +68,7 @@ class Moments:
         due = [one for one in self.waiting if (one.point, one.number) == (point, number)]
         self.waiting = [one for one in self.waiting if one not in due]
         for one in due:
+            self.happened[f"during a run, at a {point}: {one.what}"] += 1
             if one.act is not None and point != "take":
                 self.act(one.act)
         return due
