@@ -56,11 +56,13 @@ def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
 
 
 def hear_records(tx: Tx, portal: Portal, observed: Sequence[Observed], run: RunId | None, at: datetime) -> None:
-    """Let the mapped opt-in properties of records speak for the addresses of their records."""
-    items = portal.settings.consent_mapping
-    if items and observed:
-        # What was closed before; what these records close is noted as they are heard.
-        optouts.note_contacts(tx, [one.contact_id for one in observed], at)
+    """Let the mapped opt-in properties of records speak for the addresses of their records.
+
+    Records that may not know of what was closed before are told, whatever is mapped: what cannot be told is reported.
+    """
+    # What these records close themselves is noted as they are heard.
+    optouts.note_contacts(tx, [one.contact_id for one in observed], at)
+    if portal.settings.consent_mapping and observed:
         _Hearing(tx, portal, run, whole(at)).hear(observed)
 
 

@@ -63,7 +63,7 @@ class Ledger:
         if self.changed:
             outbox.note_contacts(tx, sorted(self.changed), self.at, but=portal)
             tell(tx, self.changed, self.at)
-        if self.observed and work.settings.consent_mapping and not work.preview:
+        if self.observed and not work.preview:
             consent.hear_records(tx, work.portal, self.observed, work.run.id, self.at)
             unreadable.note(tx, work.portal, self.observed, work.run.id, self.at)
 

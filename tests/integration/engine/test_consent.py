@@ -238,6 +238,23 @@ def test_a_new_contact_with_a_closed_number_shows_it_and_its_record_is_told(worl
     assert world.record(other)["sms_opt_in"] == "false"
 
 
+def test_a_record_that_is_linked_to_a_closed_contact_is_told_or_reported_whatever_is_mapped(both: World) -> None:
+    both.create(first_name="Ana", email="ana@example.com", phone=PHONE)
+    says(both, "STOP")
+    consent.record(both.app, both.ws, "email", "ana@example.com", "form", OWNER, state="out")
+    push(both)
+    both.sandbox.create({"firstname": "Ana", "email": "ana@example.com", "phone": PHONE})
+
+    both.settings(two_way=False)
+    both.sync()
+    push(both)
+
+    assert ["for SMS" in failure.message for failure in both.failures()] == [True]
+    with both.app.db.read(both.ws) as tx:
+        client = portal.client_for(both.app, both.ws, portals.get(tx, PORTAL), Lane.BUTTON)
+    assert client.email_status("ana@example.com").opted_out_of_all
+
+
 def test_an_opt_out_that_nothing_can_carry_stands_among_the_failures(world: World) -> None:
     a_person(world)
     world.settings(consent_mapping=[])
