@@ -35,11 +35,19 @@ def serve(
     bell = threading.Event()
     with session(_settings(host, port), bell.set) as s:
         say(f"Mercuri is at {s.services.settings.public_url} (listening at {host}:{port}). Ctrl-C stops it.")
+        _tell_first_step(s)
         if no_worker:
             run_web(s, host, port)
         else:
             with working(s, f"serve:{_host()}", bell):
                 run_web(s, host, port)
+
+
+def _tell_first_step(s: Session) -> None:
+    from mercuri.web.pages.setup import setup_address
+
+    if address := setup_address(s.app):
+        say(f"Nobody can log in yet. Create the owner at {address}, or by `mercuri user add EMAIL --role owner`.")
 
 
 def _settings(host: str, port: int) -> Settings:

@@ -116,7 +116,7 @@ def users(tx: Tx) -> list[User]:
 
 
 def any_user(tx: Tx) -> bool:
-    """Whether anybody can log in at all; if not, the first to come makes the owner."""
+    """Whether anybody can log in at all; if not, whoever has the set-up code makes the owner."""
     return tx.execute(sa.select(_u.id).limit(1)).scalar() is not None
 
 

@@ -110,6 +110,7 @@ def test_serve_answers_works_and_stops(terminal: Terminal) -> None:
 
     assert (child.returncode, out) == (0, "")
     assert f"Mercuri is at {url} " in err
+    assert f"{url}/setup?code=" in err
     assert "Traceback" not in err
     assert token not in err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.support.html import parse
 from tests.support.web import PASSWORD, Browser, Site
 
@@ -9,6 +10,7 @@ from mercuri.store import users
 from mercuri.store.database import ANY
 from mercuri.web import auth
 from mercuri.web.pages.login import _REFUSED, _WAIT
+from mercuri.web.pages.setup import setup_address
 
 
 def log_in(browser: Browser, email: str, password: str = PASSWORD, **more: str) -> str:
@@ -24,29 +26,45 @@ def test_every_page_leads_to_the_set_up_until_there_is_an_owner(site: Site) -> N
     assert addresses == {"/setup"}
 
 
-def test_the_first_person_becomes_the_owner_and_is_logged_in(site: Site) -> None:
-    browser = site.browser()
+def code_of(site: Site) -> str:
+    return setup_address(site.services.app).partition("?code=")[2]
 
-    answer = browser.post("/setup", data={"email": "Ana@Example.org", "password": PASSWORD})
+
+def test_whoever_has_the_set_up_code_becomes_the_owner_and_is_logged_in(site: Site) -> None:
+    browser = site.browser()
+    form = parse(browser.get(f"/setup?code={code_of(site)}").text).one("form")
+
+    answer = browser.submit(form, email="Ana@Example.org", password=PASSWORD)
 
     assert answer.url.path == "/welcome"
     assert "ana@example.org owner" in parse(answer.text).one("details", class_="menu").text
 
 
+@pytest.mark.parametrize("code", ["", "00000000000000000000", "größer"])
+def test_nobody_becomes_the_owner_without_the_set_up_code(site: Site, code: str) -> None:
+    answer = site.browser().post("/setup", data={"code": code, "email": "eve@example.org", "password": PASSWORD})
+
+    with site.services.app.db.read(ANY) as tx:
+        assert not users.any_user(tx)
+    assert answer.status_code == 422
+    assert "not the set-up code" in parse(answer.text).one(role="alert").text
+
+
 def test_the_set_up_is_closed_once_there_is_an_owner(site: Site) -> None:
+    code = code_of(site)
     site.add_user("ana@example.org", "owner")
     browser = site.browser()
-
     shown = browser.get("/setup").url.path
-    sent = browser.post("/setup", data={"email": "eve@example.org", "password": PASSWORD}).url.path
+    sent = browser.post("/setup", data={"code": code, "email": "eve@example.org", "password": PASSWORD}).url.path
 
     with site.services.app.db.read(ANY) as tx:
         assert users.find_login(tx, "eve@example.org") is None
-    assert (shown, sent) == ("/login", "/login")
+    assert (shown, sent, code_of(site)) == ("/login", "/login", "")
 
 
 def test_a_short_password_is_refused_with_the_reason(site: Site) -> None:
-    answer = site.browser().post("/setup", data={"email": "ana@example.org", "password": "short"})
+    data = {"code": code_of(site), "email": "ana@example.org", "password": "short"}
+    answer = site.browser().post("/setup", data=data)
 
     assert answer.status_code == 422
     assert "at least 10 characters" in parse(answer.text).one(role="alert").text

@@ -13,6 +13,7 @@ from mercuri.errors import RateLimited, SafetyStop, Unavailable
 from mercuri.store import users
 from mercuri.web.app import create_app
 from mercuri.web.pages import OPEN_ROUTERS, ROUTERS
+from mercuri.web.pages.setup import setup_address
 from mercuri.web.render import STATIC
 
 POLICY = (
@@ -185,7 +186,10 @@ def test_behind_https_the_cookie_and_the_browser_insist_on_it(site: Site) -> Non
     web = create_app(type(site.services)(site.services.app, secured, site.services.default_workspace))
     browser = Site(web, site.services, site.clock).browser()
 
-    answer = browser.post("/setup", data={"email": "ana@example.org", "password": "a long enough sentence"})
+    code = setup_address(site.services.app).partition("?code=")[2]
+
+    data = {"code": code, "email": "ana@example.org", "password": "a long enough sentence"}
+    answer = browser.post("/setup", data=data)
 
     first = answer.history[0] if answer.history else answer
     assert "Secure" in first.headers["set-cookie"]
