@@ -3,14 +3,15 @@
 Of our side only ids are held in memory, eight bytes each. Where the counts differ, the ids are divided in halves, each
 counted in HubSpot, until the differing ones are few enough to be read: their ids, and nothing else of them. Equal
 counts can hide as many missing as surplus ones, so a part of all ids is compared one by one too: the whole of a smaller
-portal, of a larger one the next part with each full run.
+portal, of a larger one the next part with each full run after the first.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mercuri.core.contact import RecordId
 from mercuri.engine import sweep
@@ -35,29 +36,29 @@ def prove(work: Work) -> None:
         return
     met = Met(work.run.id, from_ms(work.checkpoint["started"]), GONE_THERE)
     ids = _ids(work, met)
-    begin = _place(ids, int(work.portal.sweep.get("upto", 0)))
-    missing, surplus = differences(work.client, ids, begin)
+    part = _part(ids, work.portal.sweep)
+    missing, surplus = differences(work.client, ids, part)
     sweep.look_at(work, [RecordId(str(number)) for number in (*missing, *surplus)])
     total = _look(work.client, 0, _TOP)[0]
     with work.look() as tx:
         tally = links.tally(tx, work.portal_id, met)
-    upto = ids[min(begin + COMPARED, len(ids)) - 1] if ids else 0
+    upto = ids[part[-1]] if part else 0
     seen = {"run": work.run.id, "hubspot": total, "missing": missing, "surplus": surplus, "at": work.now.isoformat()}
-    seen |= {"compared": min(COMPARED, len(ids) - begin), "upto": upto}
+    seen |= {"compared": len(part), "upto": upto}
     with work.step() as tx:
         portals.save(tx, work.portal_id, sweep={**seen, "in_sync": tally.pop("", 0), "excluded": tally})
         work.checkpoint["proved"] = True
 
 
-def differences(client: Client, ids: Sequence[int], begin: int = 0) -> tuple[list[int], list[int]]:
+def differences(client: Client, ids: Sequence[int], part: range) -> tuple[list[int], list[int]]:
     """The ids that only HubSpot has and those that only we have, ascending; `ids` are ours, ascending.
 
-    Exact for the COMPARED ids from `begin` on; elsewhere as many missing as surplus ids in one window stay hidden.
+    Exact for the `part` of the places in `ids`; elsewhere as many missing as surplus ids in one window stay hidden.
     HubSpot's index lags, so what changed within the last minute may be among them.
     """
     missing: list[int] = []
     surplus: list[int] = []
-    windows = _windows(ids, begin)
+    windows = _windows(ids, part)
     left = MOST_SEARCHES + len(windows)
     while windows and left:
         low, high = windows.pop()
@@ -73,17 +74,23 @@ def differences(client: Client, ids: Sequence[int], begin: int = 0) -> tuple[lis
     return sorted(missing), sorted(surplus)
 
 
-def _windows(ids: Sequence[int], begin: int) -> list[tuple[int, int]]:
+def _windows(ids: Sequence[int], part: range) -> list[tuple[int, int]]:
     """Windows over all ids: what is compared one by one in chunks, what comes before and after it as a whole."""
-    cuts = list(ids[begin : begin + COMPARED : CHUNK]) + list(ids[begin + COMPARED : begin + COMPARED + 1])
-    edges = [0, *(cuts if begin else cuts[1:])]
+    cuts = [ids[place] for place in part[::CHUNK]] + list(ids[part.stop : part.stop + 1] if part else ())
+    edges = [0, *(cuts if part.start else cuts[1:])]
     return list(zip(edges, [*(edge - 1 for edge in edges[1:]), _TOP], strict=True))
 
 
-def _place(ids: Sequence[int], upto: int) -> int:
-    """Where the comparison goes on: after the id that the last one reached, from the beginning after the last id."""
-    place = bisect_right(ids, upto)
-    return 0 if place >= len(ids) or len(ids) <= COMPARED else place
+def _part(ids: Sequence[int], before: Mapping[str, Any]) -> range:
+    """What is compared one by one: the ids that follow those of the proof before, from the beginning after the last.
+
+    Nothing in the first proof, since that load has read every record a moment ago.
+    """
+    if not before:
+        return range(0)
+    place = bisect_right(ids, int(before["upto"]))
+    begin = 0 if place >= len(ids) or len(ids) <= COMPARED else place
+    return range(begin, min(begin + COMPARED, len(ids)))
 
 
 def _ids(work: Work, met: Met) -> Sequence[int]:

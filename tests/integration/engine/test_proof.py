@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.support.connected import connected
+from tests.support.connected import Desk, connected
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.contact import LinkState
@@ -17,6 +17,10 @@ from mercuri.store.runs import Run
 def proven(world: World) -> dict[str, Any]:
     with world.app.db.read(world.ws) as tx:
         return dict(portals.get(tx, PORTAL).sweep)
+
+
+def differing(desk: Desk, ours: list[int], part: range | None = None) -> tuple[list[int], list[int]]:
+    return proof.differences(desk.client, ours, range(len(ours)) if part is None else part)
 
 
 def test_a_full_run_counts_as_many_records_as_hubspot(both: World) -> None:
@@ -79,8 +83,8 @@ def test_the_differences_are_exact(contacts: int) -> None:
     theirs = [int(record) for record in desk.sandbox.contact_ids()]
     invented = theirs[-1] + 5
 
-    fewer = proof.differences(desk.client, theirs[1:-1])
-    more = proof.differences(desk.client, [theirs[0] - 1, *theirs, invented])
+    fewer = differing(desk, theirs[1:-1])
+    more = differing(desk, [theirs[0] - 1, *theirs, invented])
 
     assert fewer == ([theirs[0], theirs[-1]], [])
     assert more == ([], [theirs[0] - 1, invented])
@@ -90,7 +94,7 @@ def test_equal_numbers_of_different_records_in_one_page_are_told_apart() -> None
     desk = connected(contacts=50)
     theirs = [int(record) for record in desk.sandbox.contact_ids()]
 
-    assert proof.differences(desk.client, [*theirs[:-1], theirs[-1] + 1]) == ([theirs[-1]], [theirs[-1] + 1])
+    assert differing(desk, [*theirs[:-1], theirs[-1] + 1]) == ([theirs[-1]], [theirs[-1] + 1])
 
 
 def test_as_many_missing_as_surplus_records_do_not_cancel_out() -> None:
@@ -101,7 +105,7 @@ def test_as_many_missing_as_surplus_records_do_not_cancel_out() -> None:
 
     ours = sorted({*theirs, invented} - {theirs[705], theirs[3]} | {theirs[3] + 1})
 
-    assert proof.differences(desk.client, ours) == ([theirs[3], theirs[705]], [theirs[3] + 1, invented])
+    assert differing(desk, ours) == ([theirs[3], theirs[705]], [theirs[3] + 1, invented])
 
 
 def test_a_portal_too_large_for_one_comparison_is_compared_part_by_part(
@@ -111,22 +115,19 @@ def test_a_portal_too_large_for_one_comparison_is_compared_part_by_part(
     world.sandbox.add_contacts(1000)
     theirs = [int(record) for record in world.sandbox.contact_ids()]
 
-    parts = [(world.sync(full=True), proven(world))[1] for _ in range(5)]
+    parts = [(world.sync(full=True), proven(world))[1] for _ in range(6)]
 
-    assert [part["compared"] for part in parts] == [300, 300, 300, 100, 300]
-    assert [part["upto"] for part in parts] == [theirs[299], theirs[599], theirs[899], theirs[999], theirs[299]]
+    assert [part["compared"] for part in parts] == [0, 300, 300, 300, 100, 300]
+    assert [part["upto"] for part in parts] == [0, theirs[299], theirs[599], theirs[899], theirs[999], theirs[299]]
 
 
-def test_a_difference_hidden_by_equal_counts_is_found_by_the_run_that_compares_its_part(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(proof, "COMPARED", 300)
+def test_a_difference_hidden_by_equal_counts_is_found_by_the_run_that_compares_its_part() -> None:
     desk = connected(contacts=1000)
     theirs = [int(record) for record in desk.sandbox.contact_ids()]
     ours = sorted({*theirs, theirs[700] + 1} - {theirs[705]})
 
-    assert proof.differences(desk.client, ours, 0) == ([], [])
-    assert proof.differences(desk.client, ours, 600) == ([theirs[705]], [theirs[700] + 1])
+    assert differing(desk, ours, range(300)) == ([], [])
+    assert differing(desk, ours, range(600, 900)) == ([theirs[705]], [theirs[700] + 1])
 
 
 def test_a_record_deleted_while_a_full_run_reads_on_is_settled_by_its_proof(both: World) -> None:
