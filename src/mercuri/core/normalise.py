@@ -303,6 +303,18 @@ def equal_form(kind: str, raw: str, region: str) -> str:
     return _EQUAL_FORMS[kind](text) or text if kind in _EQUAL_FORMS else text
 
 
+def readable_form(kind: str, raw: str) -> str:
+    """A value as people read it: days and moments in one way, however they are kept. Others are as they are.
+
+    >>> readable_form("date", "1709251200000"), readable_form("datetime", "2024-03-01T10:30:00+01:00")
+    ('2024-03-01', '2024-03-01 09:30 UTC')
+    """
+    moment = _moment(raw.strip()) if kind in ("date", "datetime") else None
+    if moment is None:
+        return raw
+    return f"{moment:%Y-%m-%d}" if kind == "date" else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
 def _equal_phone(text: str, region: str) -> str:
     usable = [phone.key for phone in phones_in(text, region) if isinstance(phone, Phone)]
     return ",".join(sorted(usable)) or _own_digits(text) or text

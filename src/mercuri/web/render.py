@@ -80,6 +80,7 @@ class Renderer:
             clock=words.clock,
             field_name=words.field_name,
             shared=words.shared,
+            readable=words.readable,
         )
 
     def html(self, request: Request, template: str, context: Mapping[str, object]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+
+from mercuri.core.normalise import readable_form
 
 _STEPS = ((timedelta(days=365), "y"), (timedelta(days=30), "mo"), (timedelta(days=1), "d"), (timedelta(hours=1), "h"))
 #: What is younger than this is "just now".
@@ -95,6 +98,11 @@ def field_name(name: str) -> str:
     fixed = {"email": "E-mail", "*": "Contact"}
     plain = name.removeprefix("custom.").replace("_", " ")
     return fixed.get(name) or plain[:1].upper() + plain[1:]
+
+
+def readable(value: str, kinds: Mapping[str, str], field: str) -> str:
+    """A field's value as people read it, by the kinds of all fields."""
+    return readable_form(kinds.get(field, ""), value)
 
 
 def shared(value: str) -> str:

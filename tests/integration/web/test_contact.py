@@ -7,6 +7,7 @@ from tests.support.web import OWNER, Browser, Site
 
 from mercuri.core.contact import ContactId, LinkState, PortalId, RecordId
 from mercuri.core.diff import Base
+from mercuri.core.settings import MappingItem, PortalSettings
 from mercuri.engine import edit
 from mercuri.store import contacts, failures, links, portals
 from mercuri.store.failures import Failure
@@ -48,6 +49,27 @@ def test_every_value_tells_its_source_and_since_when(site: Site) -> None:
         "E-mail –",
         "City Paris API token owner@example.org just now",
     ]
+
+
+def test_a_day_is_read_as_a_day_however_hubspot_keeps_it_and_saving_it_unchanged_changes_nothing(site: Site) -> None:
+    contact = site.a_contact()
+    app, workspace = site.services.app, site.services.default_workspace
+    mapping = (MappingItem("trial_start", "custom.trial_start", type="date"),)
+    with app.db.write(workspace) as tx:
+        portals.add(tx, Portal(ACME, "Acme", "static", settings=PortalSettings(mapping=mapping)), None, app.now())
+    edit.update_contact(app, workspace, ContactId(contact), {"custom.trial_start": "1709251200000"}, OWNER)
+    browser = site.browser("manager")
+    page = browser.page(f"/contacts/{contact}")
+    form = edit_form(page, "custom-trial_start")
+
+    browser.submit(form)
+
+    with app.db.read(workspace) as tx:
+        assert (
+            contacts.held(tx, [ContactId(contact)])[ContactId(contact)].fields["custom.trial_start"] == "1709251200000"
+        )
+    assert page.one("a", id="edit-custom-trial_start").one("span").text == "2024-03-01"
+    assert "empty → 2024-03-01" in history(page)[0]
 
 
 def test_a_phone_shows_how_it_is_dialled_or_why_it_cannot_be(site: Site) -> None:

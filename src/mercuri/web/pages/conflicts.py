@@ -16,7 +16,7 @@ from mercuri.store import conflicts
 from mercuri.store.conflicts import Conflict
 from mercuri.web import render, words
 from mercuri.web.auth import Form, Manager, Viewer, actor_of, sent
-from mercuri.web.pages.naming import contact_names
+from mercuri.web.pages.naming import contact_names, field_kinds
 from mercuri.web.services import app_of, may_edit
 
 router = APIRouter()
@@ -45,7 +45,7 @@ def index(
         else:
             found = [one for one in conflicts.of_contact(tx, ContactId(contact)) if one.state == wanted]
         names = contact_names(tx, {one.contact_id for one in found})
-        waiting = conflicts.count_open(tx)
+        waiting, kinds = conflicts.count_open(tx), field_kinds(tx)
     more = f"/conflicts?state={wanted}&before={found[PAGE - 1].id}" if len(found) > PAGE else None
     template = "parts/conflict_rows.html" if render.is_htmx(request) and before else "conflicts.html"
     return render.page(
@@ -54,6 +54,7 @@ def index(
         section="conflicts",
         conflicts=found[:PAGE],
         names=names,
+        kinds=kinds,
         more_href=more,
         state=wanted,
         fields=[(name, words.field_name(name)) for name in sorted({conflict.field for conflict in found})],

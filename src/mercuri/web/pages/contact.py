@@ -90,6 +90,7 @@ def _page(
         section="contacts",
         contact=view.contact,
         view=view,
+        kinds=view.kinds,
         editing=editing,
         collision=collision,
         may_edit=may_edit(request) and view.contact.deleted_at is None,
@@ -101,6 +102,8 @@ def _page(
 def change(request: Request, manager: Manager, contact_id: ContactPath, field: str, form: Sent) -> Response:
     """Give one field a new value. When someone else changed this very field meanwhile, both values are shown."""
     id_, value = ContactId(contact_id), form.get("value", "").strip()
+    if value == form.get("shown"):
+        value = form.get("was", "")
     try:
         _save(request, manager, id_, field, value, form)
     except Clash as clash:

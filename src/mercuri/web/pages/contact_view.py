@@ -19,6 +19,7 @@ from mercuri.store.links import Link
 from mercuri.store.portals import Portal
 from mercuri.web.pages.consent_view import ConsentCard, card_of
 from mercuri.web.pages.duplicate_view import KIND_WORDS
+from mercuri.web.pages.naming import field_kinds
 
 #: Why both sides may differ for good (core.diff.Base), in words.
 _WHY = {
@@ -68,6 +69,7 @@ class ContactView:
     consent: ConsentCard
     history: Sequence[Change]
     older: int | None
+    kinds: Mapping[str, str]
     possible: Sequence[tuple[Contact, str]] = ()
 
 
@@ -84,6 +86,7 @@ def view_of(tx: Tx, contact_id: ContactId, app_url: str, before: int | None) -> 
         consent=card_of(tx, contact),
         history=history[:_HISTORY],
         older=history[_HISTORY - 1].id if len(history) > _HISTORY else None,
+        kinds=field_kinds(tx),
         possible=_possible(tx, contact),
     )
 

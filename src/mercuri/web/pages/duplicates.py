@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -18,6 +18,7 @@ from mercuri.store.duplicates import GroupQuery
 from mercuri.web import render, words
 from mercuri.web.auth import Form, Manager, Viewer, actor_of, sent
 from mercuri.web.pages import duplicate_view as view
+from mercuri.web.pages.naming import field_kinds
 from mercuri.web.services import app_of, may_edit
 
 router = APIRouter()
@@ -189,8 +190,8 @@ def compare(request: Request, viewer: Viewer, ids: Annotated[str, Query(max_leng
         people = [c for c in shown.many(tx, match_keys.contact_ids(view.ids_in(ids))) if _is_alive(c)]
         if len(people) < 2:
             raise NotFound("There are no two such contacts any more.")
-        two_way, hold = _hubspot(tx)
-    return _compare(request, people, None, two_way=two_way, hold=hold)
+        (two_way, hold), kinds = _hubspot(tx), field_kinds(tx)
+    return _compare(request, people, None, two_way=two_way, hold=hold, kinds=kinds)
 
 
 @router.get("/duplicates/{group_id}")
@@ -204,9 +205,9 @@ def group(request: Request, viewer: Viewer, group_id: IdPath) -> Response:
             return render.see_other(request, asked.address(f"/duplicates/{now}" if now else "/duplicates"))
         found = dedupe.view(tx, group_id)
         neighbours = [duplicates.neighbour(tx, asked.query, row, back=back) for back in (True, False)]
-        two_way, hold = _hubspot(tx)
+        (two_way, hold), kinds = _hubspot(tx), field_kinds(tx)
     around = [asked.address(f"/duplicates/{id_}") if id_ else "" for id_ in neighbours]
-    return _compare(request, found.members, found, asked=asked, around=around, two_way=two_way, hold=hold)
+    return _compare(request, found.members, found, asked=asked, around=around, two_way=two_way, hold=hold, kinds=kinds)
 
 
 def _compare(
@@ -218,6 +219,7 @@ def _compare(
     around: Sequence[str] = ("", ""),
     two_way: bool,
     hold: int,
+    kinds: Mapping[str, str],
 ) -> Response:
     wanted = request.query_params.get("survivor", "")
     survivor = int(wanted) if view.is_id(wanted) and int(wanted) in {c.id for c in people} else None
@@ -241,6 +243,7 @@ def _compare(
         linked=sum(bool(contact.hubspot) for contact in people),
         two_way=two_way,
         hold=hold,
+        kinds=kinds,
         ids=",".join(str(contact.id) for contact in people),
     )
 

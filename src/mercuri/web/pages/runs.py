@@ -27,7 +27,7 @@ from mercuri.store.runs import Run
 from mercuri.web import render
 from mercuri.web.auth import Form, Manager, Viewer, actor_of, sent
 from mercuri.web.pages import sync
-from mercuri.web.pages.naming import contact_names
+from mercuri.web.pages.naming import contact_names, field_kinds
 from mercuri.web.services import app_of, may_edit
 
 router = APIRouter()
@@ -121,11 +121,13 @@ def show(
         rows, more = _some_changes(tx, run.id, q, after)
         names = contact_names(tx, {row.contact_id for row in rows if row.contact_id is not None})
         causes = _causes(failures.of_run(tx, run.id, limit=1000))
-        total = changes.count(tx, run.id)
+        total, kinds = changes.count(tx, run.id), field_kinds(tx)
         warnings = _warnings(tx, run, app_of(request).now())
     more_href = f"/runs/{run.id}?{urlencode({'q': q, 'after': more})}" if more else None
     if render.is_htmx(request) and after:
-        return render.page(request, "parts/run_changes.html", changes=rows, names=names, more_href=more_href)
+        return render.page(
+            request, "parts/run_changes.html", changes=rows, names=names, kinds=kinds, more_href=more_href
+        )
     return render.page(
         request,
         "run.html",
@@ -134,6 +136,7 @@ def show(
         live=_live(request, run),
         changes=rows,
         names=names,
+        kinds=kinds,
         more_href=more_href,
         q=q,
         total=total,
