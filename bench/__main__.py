@@ -1,6 +1,6 @@
 """Measure, and write docs/benchmarks.md.
 
-PYTHONPATH=src:. .venv/bin/python -m bench [load] [current] [pages] [consent] [--contacts 100000]
+PYTHONPATH=src:. .venv/bin/python -m bench [load] [current] [pages] [consent] [webhooks] [--contacts 100000]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.database import remove_all
 
-from bench import consent, current, load, pages
+from bench import consent, current, load, pages, webhooks
 from bench.harness import Figure
 
 FILE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -23,6 +23,7 @@ _BENCHES: dict[str, Callable[[int], Iterator[Figure]]] = {
     "current": current.measure,
     "pages": pages.measure,
     "consent": consent.measure,
+    "webhooks": webhooks.measure,
 }
 _HEAD = """# Benchmarks
 

@@ -18,7 +18,7 @@ from typing import Any
 from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.mapping import properties_to_ask
 from mercuri.core.settings import RESERVED
-from mercuri.engine import hints
+from mercuri.engine import inbox
 from mercuri.engine.app import App
 from mercuri.engine.portal import oauth_of
 from mercuri.errors import AppError, BadRequest, HubSpotError, MissingScope, NotThere, Unauthorised, UserError
@@ -102,7 +102,7 @@ def _read_files(app: App, ws: WorkspaceId, portal: PortalId, journal: Journal) -
         with app.db.write(ws) as tx:
             # Another worker may have read it meanwhile.
             if portals.get(tx, portal).journal.get("offset") == offset:
-                hints.note_in(tx, portal, file.hints, app.now())
+                inbox.note(tx, portal, file.hints, app.now())
                 _save(tx, portal, offset=file.offset)
     app.wake()
 

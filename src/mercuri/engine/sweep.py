@@ -13,7 +13,7 @@ from mercuri.core.brakes import deletions_brake, deletions_sentence, may_conclud
 from mercuri.core.contact import ContactId, LinkState, Record, RecordId
 from mercuri.core.fate import Fate, fate_of_deletion
 from mercuri.core.settings import Deletions
-from mercuri.engine import erasure, follow, pull, remote_merges
+from mercuri.engine import erasure, follow, inbox, pull, remote_merges
 from mercuri.engine.app import SYSTEM
 from mercuri.engine.reconcile import tell
 from mercuri.engine.work import Work
@@ -72,6 +72,7 @@ def look_at_hints(work: Work) -> None:
     """Look at the records that a webhook, or an edit here, pointed at."""
     if work.preview:
         return
+    inbox.take_in(work.app)
     while True:
         with work.look() as tx:
             hints = outbox.due(tx, work.portal_id, "look", work.now, limit=BATCH)

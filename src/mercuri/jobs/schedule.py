@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mercuri.core.contact import WorkspaceId
-from mercuri.engine import consent, dedupe, hints, journal
+from mercuri.engine import consent, dedupe, hints, inbox, journal
 from mercuri.engine import run as runs
 from mercuri.engine import schedule as times
 from mercuri.engine.app import SYSTEM, App
@@ -93,6 +93,11 @@ def push_opt_outs(app: App, ws: WorkspaceId) -> None:
         consent.push_outs(app, ws, portal_id)
 
 
+def take_in(app: App, _: WorkspaceId) -> None:
+    """Take in what HubSpot's calls left beside the database."""
+    inbox.take_in(app)
+
+
 def settle_duplicates(app: App, ws: WorkspaceId) -> None:
     """Finish what others began: groups that wait, bulk merges, and the merges in HubSpot whose hold is over."""
     dedupe.drain(app, ws)
@@ -119,6 +124,7 @@ def _connected(app: App, ws: WorkspaceId) -> list[Portal]:
 #: The whole list.
 DUTIES: tuple[Duty, ...] = (
     Duty("opt-outs", timedelta(0), push_opt_outs, always=True),
+    Duty("inbox", timedelta(0), take_in, always=True),
     Duty("hints", timedelta(seconds=1), hints.look),
     Duty("journal", timedelta(seconds=10), journal.read),
     Duty("scheduled runs", timedelta(seconds=5), start_scheduled),

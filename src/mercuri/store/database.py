@@ -25,6 +25,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from mercuri.core.contact import WorkspaceId
 from mercuri.errors import UserError
 from mercuri.store import postgresql
+from mercuri.store.inbox import Inbox
 from mercuri.store.refusals import Busy as Busy
 from mercuri.store.refusals import in_plain_words
 from mercuri.store.statements import Rows, Statement
@@ -126,6 +127,8 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        #: Where HubSpot's calls are kept until they are stored; None on PostgreSQL, where no writer waits for another.
+        self.inbox = Inbox(Path(f"{engine.url.database}-inbox")) if self.is_sqlite else None
         self._writer = threading.Lock()
         self._keyed_hash: Callable[[str], str] = _no_key
 
@@ -256,6 +259,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection that is not in use."""
+        if self.inbox is not None:
+            self.inbox.close()
         self._engine.dispose()
 
 

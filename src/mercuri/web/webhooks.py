@@ -8,7 +8,7 @@ import structlog
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from mercuri.engine import hints
+from mercuri.engine import inbox
 from mercuri.hubspot import webhooks
 from mercuri.store.database import Busy
 from mercuri.web.services import app_of
@@ -37,7 +37,7 @@ def receive(request: Request, body: Annotated[bytes, Depends(_raw)]) -> Response
         _log.warning("webhook.refused", why=verdict.name)
         return PlainTextResponse(f"Refused: {verdict.value}.", 401)
     try:
-        hints.note(app, webhooks.parse(body))
+        inbox.accept(app, webhooks.parse(body))
     except ValueError:
         return PlainTextResponse("Refused: this is no list of events.", 400)
     except Busy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import pytest
 from tests.support.cli import Terminal, a_terminal
 from tests.support.sandbox import running_sandbox
 
+from mercuri.hubspot.webhooks import sign_v3
 from mercuri.sandbox import Running
 
 pytestmark = pytest.mark.e2e
@@ -159,3 +161,32 @@ def test_a_killed_sync_goes_on_where_it_was(tmp_path: Path) -> None:
 
         assert left["state"] == "running"
         assert terminal.json("contacts", "list")["total"] == left["counts"]["created"]
+
+
+def test_a_call_of_hubspots_that_was_answered_outlives_kill_9(terminal: Terminal, hubspot: Running) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/webhooks/hubspot"
+    terminal.connect()
+    terminal.run("sync")
+    record = hubspot.sandbox.contact_ids()[0]
+    hubspot.sandbox.update(record, {"firstname": "Changed"})
+    body, at = (
+        json.dumps([{"subscriptionType": "contact.creation", "portalId": 4242, "objectId": int(record)}]).encode(),
+        str(int(time.time() * 1000)),
+    )
+    headers = {
+        "X-HubSpot-Signature-v3": sign_v3("sandbox-secret", "POST", url, body, at),
+        "X-HubSpot-Request-Timestamp": at,
+    }
+
+    with process(terminal, "serve", "--no-worker", "--port", str(port)) as child:
+        until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
+        answer = httpx.post(url, content=body, headers=headers, trust_env=False)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    with process(terminal, "worker"):
+        until(lambda: terminal.json("runs", "list")[0]["trigger"] == "webhook")
+        until(lambda: terminal.json("runs", "list")[0]["state"] == "done")
+
+    assert answer.status_code == 204
+    assert terminal.json("runs", "list")[0]["counts"]["fetched"] == 1

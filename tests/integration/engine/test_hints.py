@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.contact import LinkState
-from mercuri.engine import hints, run
+from mercuri.engine import hints, inbox, run
 from mercuri.hubspot.webhooks import Hint, parse
 from mercuri.sandbox.answers import encode
 from mercuri.store import outbox, portals, runs
@@ -23,11 +24,13 @@ def events(world: World) -> list[Hint]:
 
 
 def hear(world: World) -> None:
-    hints.note(world.app, events(world))
+    inbox.accept(world.app, events(world))
+    inbox.take_in(world.app)
 
 
 def look(world: World) -> Run | None:
-    """What the duty does, and the run that it asked for."""
+    """What the duties do, and the run that they asked for."""
+    inbox.take_in(world.app)
     hints.look(world.app, world.ws)
     with world.app.db.read(world.ws) as tx:
         asked = runs.live(tx, PORTAL)
@@ -35,6 +38,7 @@ def look(world: World) -> Run | None:
 
 
 def waiting(world: World) -> int:
+    inbox.take_in(world.app)
     with world.app.db.read(world.ws) as tx:
         return outbox.count(tx, PORTAL, "look")
 
@@ -66,7 +70,7 @@ def test_the_value_in_an_event_is_not_believed(world: World) -> None:
     lie = {"subscriptionType": "contact.propertyChange", "portalId": 4242, "objectId": int(record)}
     lie |= {"propertyName": "firstname", "propertyValue": "Mallory"}
 
-    hints.note(world.app, parse(encode([lie])))
+    inbox.accept(world.app, parse(encode([lie])))
     look(world)
 
     assert world.of_record(record).fields["first_name"] == "Ana"
@@ -134,7 +138,7 @@ def test_events_twice_and_in_any_order_lead_to_the_same(world: World) -> None:
     world.sandbox.restore(records[0])
 
     heard = events(world)
-    hints.note(world.app, [*heard[::-1], *heard])
+    inbox.accept(world.app, [*heard[::-1], *heard])
     look(world)
 
     assert [world.of_record(record).fields["first_name"] for record in records] == ["second"] * 3
@@ -196,7 +200,7 @@ def test_hints_about_a_portal_that_nobody_here_has_are_left_out(world: World) ->
     a_record(world)
     stranger = {"subscriptionType": "contact.creation", "portalId": 999, "objectId": 7}
 
-    noted = hints.note(world.app, parse(encode([stranger])))
+    noted = inbox.accept(world.app, parse(encode([stranger])))
 
     assert noted == 0
     assert waiting(world) == 0
@@ -210,3 +214,48 @@ def test_the_moment_of_the_last_hint_is_kept(world: World) -> None:
 
     with world.app.db.read(world.ws) as tx:
         assert portals.get(tx, PORTAL).hint_at == world.clock.now()
+
+
+def test_a_call_waits_for_no_run_that_holds_the_database(world: World) -> None:
+    record = a_record(world)
+    world.sandbox.update(record, {"firstname": "Anna"})
+
+    with world.app.db.write(world.ws):
+        inbox.accept(world.app, events(world))
+
+    assert waiting(world) == 1
+
+
+def test_what_was_kept_is_taken_in_after_a_crash_even_if_it_was_half_taken_in_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = a_record(world)
+    world.sandbox.update(record, {"firstname": "Anna"})
+    assert world.app.db.inbox is not None
+    inbox.accept(world.app, events(world))
+    with monkeypatch.context() as crashing:
+        crashing.setattr(world.app.db.inbox, "drop", _die)
+        with pytest.raises(KeyboardInterrupt):
+            inbox.take_in(world.app)
+    kept = len(world.app.db.inbox.first())
+
+    done = look(world)
+
+    assert kept == 1
+    assert done is not None
+    assert done.counts["fetched"] == 1
+    assert world.app.db.inbox.first() == []
+
+
+def _die(_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_run_takes_in_what_no_worker_has(world: World) -> None:
+    record = a_record(world)
+    world.sandbox.erase(record)
+    inbox.accept(world.app, events(world))
+
+    world.sync()
+
+    assert not world.contacts()

@@ -16,6 +16,7 @@ from tests.support.web import HOST, Site, a_site
 
 from mercuri.core.contact import PortalId
 from mercuri.core.settings import DEFAULTS
+from mercuri.engine import inbox
 from mercuri.store import outbox, portals
 from mercuri.store.portals import Portal
 
@@ -59,6 +60,7 @@ def post(site: Site, *events: dict[str, Any], **headers: str) -> httpx.Response:
 
 
 def noted(site: Site) -> dict[str, bool]:
+    inbox.take_in(site.services.app)
     with site.services.app.db.read(site.services.default_workspace) as tx:
         found = outbox.due(tx, PORTAL, "look", site.clock.now(), limit=1000)
     return {item.key: bool(item.payload.get("erased")) for item in found}
@@ -166,6 +168,7 @@ def test_settings_show_when_hubspot_last_called(site: Site) -> None:
     owner = site.browser("owner")
     before = owner.page("/settings").text
     post(site, event())
+    inbox.take_in(site.services.app)
 
     after = owner.page("/settings").text
 
