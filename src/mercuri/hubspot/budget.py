@@ -155,6 +155,11 @@ class Budget:
         self._queue: list[Ticket] = []
         self._joined = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many are queued up."""
+        return len(self._queue)
+
     def join(self, lane: Lane, search: bool) -> Ticket:
         """Queue up."""
         self._joined += 1

@@ -94,6 +94,11 @@ class Pacer:
             else:
                 self._budget.hold(self._now() + error.retry_after, search_only=search)
 
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        with self._changed:
+            return self._budget.waiting
+
     def used(self) -> Usage:
         """What is used of the limits now, for display."""
         with self._changed:
