@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mercuri.core.contact import Record, RecordId
+from mercuri.core.diff import Act, Base, Decision, three_way
 from mercuri.core.mapping import (
     active_mapping,
     fields_of,
@@ -122,6 +123,20 @@ def test_a_read_only_property_only_comes_in() -> None:
 
     assert [(item.field, item.direction) for item in active] == [("custom.city", Direction.IN)]
     assert [problem.what for problem in schema_problems([SCORE], properties)] == []
+
+
+def test_what_is_typed_here_while_a_property_is_read_only_waits_and_is_not_settled() -> None:
+    settings = PortalSettings(mapping=(CITY, SCORE))
+    active = active_mapping(settings.mapping, [a_property("city", read_only=True), a_property("score", "number")])
+    bases = {"custom.city": Base("Lyon", "Lyon"), "custom.score": Base("7", "7")}
+
+    rules = rules_for(settings, active, lambda _, raw: raw)
+    here, there = {"custom.city": "Paris", "custom.score": "8"}, {"custom.city": "Lyon", "custom.score": "7"}
+    changes = three_way(bases, here, there, rules)
+
+    assert [name for name, rule in rules.items() if rule.is_locked] == ["custom.city"]
+    assert changes.decisions["custom.city"] == Decision(Act.NONE)
+    assert changes.bases == {"custom.score": Base("8", "7", "one_way")}
 
 
 def test_the_default_mapping_is_suggested_as_far_as_the_portal_has_it() -> None:

@@ -46,12 +46,16 @@ class Act(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a portal's settings say of one field; `norm` gives the form in which two values count as equal."""
+    """What a portal's settings say of one field; `norm` gives the form in which two values count as equal.
+
+    `is_locked`: HubSpot takes no values for now. What was changed here waits, and is not settled as a one-way field is.
+    """
 
     norm: Norm
     direction: Direction = Direction.BOTH
     policy: Policy = Policy.HUBSPOT
     blanks: Blanks = Blanks.KEEP
+    is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +254,8 @@ def _spread(rule: Rule, local: str, remote: str, *, to_local: bool) -> Decision:
 
 
 def _write(rule: Rule, local: str, remote: str, *, to_local: bool, why: str) -> Decision:
+    if rule.is_locked and not to_local:
+        return _UNCHANGED
     forbidden = Direction.OUT if to_local else Direction.IN
     if rule.direction is forbidden:
         return Decision(Act.ACCEPT, base=Base(local, remote, "one_way"), why="one_way")

@@ -65,12 +65,14 @@ def rules_for(
 
     `mapping` is the part of the settings' mapping that the portal's schema can carry now (`active_mapping`).
     """
+    wanted = {item.field: item.direction for item in settings.mapping}
     return {
         item.field: Rule(
             norm=_norm_of(kind_of(item), norm),
             direction=item.direction,
             policy=item.policy or settings.conflict_policy,
             blanks=settings.blanks,
+            is_locked=item.direction is Direction.IN is not wanted[item.field],
         )
         for item in mapping
     }

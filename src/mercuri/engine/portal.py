@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 
 from mercuri.core.consent_mapping import checked
 from mercuri.core.contact import PortalId, WorkspaceId
-from mercuri.core.mapping import suggest_mapping, with_types
+from mercuri.core.mapping import active_mapping, suggest_mapping, with_types
 from mercuri.core.properties import Property
 from mercuri.core.settings import DEFAULT_MAPPING, OWN_ID_PROPERTY, Direction, PortalSettings, with_json
 from mercuri.engine import optouts, unreadable
@@ -91,8 +91,21 @@ def refresh_schema(app: App, ws: WorkspaceId, portal: Portal, client: Client | N
     """Ask HubSpot for the properties of its contacts and remember them, also which have vanished."""
     found = (client or client_for(app, ws, portal, Lane.BUTTON)).properties()
     with app.db.write(ws) as tx:
+        before = portals.schema(tx, portal.id)
         portals.save_schema(tx, portal.id, found, app.now())
+        _take_up(tx, portals.get(tx, portal.id), before, found, app.now())
     return found
+
+
+def _take_up(tx: Tx, portal: Portal, before: Sequence[Property], now: Sequence[Property], at: datetime) -> None:
+    """A property that carries values again was not looked at for a while: its values are read and compared anew."""
+    mapping = portal.settings.mapping
+    paused = set(active_mapping(mapping, now)) - set(active_mapping(mapping, before))
+    if not paused or portal.watermark is None:
+        return
+    properties = {item.property for item in paused}
+    reading = {**portal.reading, "reread": sorted({*portal.reading.get("reread", ()), *properties})}
+    portals.save(tx, portal.id, reading={**reading, "compare": at.isoformat()})
 
 
 def change_settings(

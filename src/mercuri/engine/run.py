@@ -302,6 +302,8 @@ def _open(
     # A property that is gone looks as if every record had been emptied: where that would erase something, ask anew.
     life = SCHEMA_LIFE if found.kind != "full" and settings.blanks is Blanks.KEEP else timedelta(0)
     known = _schema(app, ws, portal, client, life)
+    with app.db.read(ws) as tx:
+        portal = portals.get(tx, portal.id)
     mapping = active_mapping(settings.mapping, known)
     return Work(
         app=app,

@@ -90,6 +90,26 @@ def test_a_property_that_vanishes_erases_nothing_here(world: World) -> None:
     assert world.of_record(record).fields["first_name"] == "Ana"
 
 
+def test_a_property_that_comes_back_brings_what_was_missed_meanwhile(world: World) -> None:
+    points = {"name": "points", "label": "Points", "type": "number", "fieldType": "number"}
+    world.sandbox.add_property({**points, "groupName": "contactinformation"})
+    world.connect(mapping=[*STANDARD, {"property": "points", "field": "custom.points"}], two_way=True)
+    world.sync()
+    world.sandbox.add_property({**points, "type": "string", "fieldType": "text"})
+    record = world.sandbox.create({"email": "ana@example.com", "points": "4"})
+    world.clock.advance(4000)
+    world.sync()
+    paused = world.of_record(record).fields.get("custom.points", "")
+
+    world.sandbox.add_property(points)
+    world.clock.advance(4000)
+    world.sync()
+    world.sync()
+
+    assert paused == ""
+    assert world.of_record(record).fields["custom.points"] == "4"
+
+
 def test_a_newly_mapped_property_comes_with_a_preview_that_is_applied(world: World) -> None:
     record = world.sandbox.create({"email": "ana@example.com", "city": "Lyon"})
     world.sync()
