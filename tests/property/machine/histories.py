@@ -11,6 +11,8 @@ from typing import Any
 MAPPED = {"first_name": "firstname", "last_name": "lastname", "email": "email", "phone": "phone"}
 #: People in a history. They are slots: a step about someone who does not exist does nothing.
 PEOPLE = 4
+#: The numbers of which consent is said, in histories that are about it.
+NUMBERS = ("+14155552671", "+14155552672", "+14155552999")
 #: People of a crowd, who are there to be deleted all at once: more than the brake always allows.
 CROWD = 12
 
@@ -139,7 +141,7 @@ class Drawing:
             return ""
         if name == "email":
             return self.rng.choice(
-                [f"p{self.number}@example.com", "Shared@Example.com", f"P{self.number}@example.com "]
+                [f"p{self.number}@example.com", "Shared@Example.com", f"P{self.number}@example.com ", "p@nowhere"]
             )
         if name == "phone":
             some = ["+14155552671", "(415) 555-2671", "+1 415 555 2672", "call me"]
@@ -154,11 +156,13 @@ class Drawing:
         if kind == "name":
             del values["email"]
         elif kind == "phone":
-            values = {"phone": f"+1415555{2000 + who}"}
+            values = {"phone": f"+1415555{2670 + who}"}
         elif kind == "shared_phone":
             values["phone"] = "+14155552999"
         elif kind == "shared_email":
             values["email"] = "shared@example.com"
+        if self.theme == "consent" and "phone" not in values:
+            values["phone"] = self.rng.choice(NUMBERS)
         return tuple(values.items())
 
     # Steps
@@ -167,7 +171,7 @@ class Drawing:
         return Step(self.rng.choice(["new_here", "new_there"]), who, values=self.person(who))
 
     def step(self) -> Step:
-        kinds = {"sync": 30, "act": 45, "rare": 12, "rest": 4, "preview": 4, "undo": 3, "wait": 6}
+        kinds = {"sync": 30, "act": 45, "rare": 12, "rest": 4, "preview": 4, "undo": 3, "wait": 6, "reformat": 2}
         kind = self.rng.choices(list(kinds), list(kinds.values()))[0]
         if kind == "act":
             return self.edit()
@@ -175,6 +179,9 @@ class Drawing:
             return self.rare()
         if kind == "sync":
             return self.sync()
+        if kind == "reformat":
+            name = self.rng.choice(["first_name", "phone", "email"])
+            return Step(kind, self.who(), field=name, value=self.rng.choice(["here", "there"]))
         if kind == "wait":
             return Step("wait", value=str(self.rng.choice([30, 120, 900, 4000, 90_000])))
         return Step(kind)

@@ -14,7 +14,7 @@ from tests.support.world import PORTAL, World
 from mercuri.core.contact import ContactId, LinkState
 from mercuri.engine.fields import norm_for
 from mercuri.sandbox.records import Record
-from mercuri.store import contacts, links, outbox
+from mercuri.store import contacts, links, merges, outbox
 from mercuri.store.contact_rows import Held
 from mercuri.store.links import Link
 
@@ -54,6 +54,8 @@ class Seen:
     failing: set[ContactId]
     pending: set[ContactId]
     intents: int
+    #: Contacts that a merge in the journal absorbed.
+    absorbed: set[ContactId]
 
     @property
     def alive(self) -> dict[str, Record]:
@@ -101,6 +103,7 @@ def see(world: World) -> Seen:
             {ContactId(row.contact_id) for row in failing},
             {ContactId(int(row.key)) for row in pending},
             len(outbox.open_intents(tx, PORTAL)),
+            {contact for merge in merges.recent(tx) if merge.undone_at is None for contact in merge.absorbed},
         )
 
 
@@ -146,19 +149,23 @@ def _check_links(seen: Seen, *, swept: bool) -> None:
         by_contact[link.contact_id].append(link)
     for link in seen.live:
         person = seen.people.get(link.contact_id)
-        demand(person is not None and person.deleted_at is None, "I4 a live link has a contact", link)
+        is_here = person is not None and person.deleted_at is None and person.merged_into is None
+        demand(is_here, "I4 a live link has a contact", link)
         # An empty portal proves nothing (I14).
         demand(not (swept and seen.alive) or link.record_id in seen.alive, "I4 a live link has a record", link)
     known = {link.record_id: link for link in seen.links}
     for record in seen.alive:
         demand(record in known, "I18 every record is known", record, seen.alive[record].values)
         link = known[record]
-        asleep = link.state is LinkState.ASLEEP and seen.people[link.contact_id].deleted_at is None
-        demand(not asleep, "I16 a link sleeps only while one side is gone", link)
+        owner = seen.people.get(link.contact_id)
+        is_here = owner is not None and owner.deleted_at is None and owner.merged_into is None
+        demand(not (link.state is LinkState.ASLEEP and is_here), "I16 a link sleeps only while one side is gone", link)
         accounted = link.state is not LinkState.UNLINKED or link.excluded
         demand(accounted, "I18 a record is linked, or left out for a reason", link)
     for contact, person in seen.people.items():
-        accounted = contact in by_contact or contact in seen.failing
+        journalled = person.merged_into is None or contact in seen.absorbed
+        demand(journalled, "I17 a merge is in the journal, from which it can be taken back", person)
+        accounted = contact in by_contact or contact in seen.failing or person.merged_into is not None
         demand(person.deleted_at is not None or accounted, "I18 every contact is linked or failing", person)
 
 

@@ -13,6 +13,7 @@ from tests.property.machine.surroundings import GuardedDatabase, Moments, Wire
 from tests.support.world import World
 
 from mercuri.core.contact import ContactId, LinkState, RunId
+from mercuri.sandbox.properties import Property
 from mercuri.store.runs import Run
 
 #: What a kind of step does.
@@ -45,13 +46,26 @@ class Life:
         #: What a value was when the last run ended, for each that people changed since, outside of runs.
         self.fresh_here: dict[tuple[ContactId, str], str] = {}
         self.fresh_there: dict[tuple[str, str], str] = {}
-        self.has_moved_records = self.undone = self.brake_is_off = False
+        #: What themes add: laws of one more run, of both sides at rest, of every step; and what is done before rest.
+        self.after_run: list[Callable[[Life, Run], None]] = []
+        self.at_rest: list[Callable[[Life], None]] = []
+        self.after_step: list[Callable[[Life], None]] = []
+        self.before_rest: list[Callable[[Life], None]] = []
+        self.events: list[Any] = []  # of HubSpot, so far
+        self.merges: list[int] = []  # made here
+        self.properties: dict[str, Property] = {}  # that were changed, as they were
+        self.gone: set[str] = set()  # properties that vanished
+        self.closed: set[str] = set()  # numbers that a person closed, and did not open since
+        self.is_merging = False  # in HubSpot: what it deletes there is no deletion
+        self.has_moved_records = self.has_erased = self.undone = self.brake_is_off = False
 
     def do(self, step: Step) -> None:
         """One step, a second after whatever was before."""
         self.world.clock.advance(1)
         self.happened[f"step: {step.kind}"] += 1
         self.acts[step.kind](self, step)
+        for law in self.after_step:
+            law(self)
 
     def _during(self, step: Step) -> None:
         """Somebody acts during a run: its order with the run's own steps is not known to the laws."""

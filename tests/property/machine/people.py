@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tests.property.machine import running
 from tests.property.machine.histories import MAPPED, Step
+from tests.property.machine.laws import demand, norm, see
 from tests.property.machine.life import Life
 from tests.support.world import OWNER
 
@@ -84,10 +88,15 @@ def edit_there(life: Life, step: Step) -> None:
 
 def delete_here(life: Life, step: Step) -> None:
     contact = life.contact(step.who)
-    if contact is not None and life.world.contact(contact).deleted_at is None:
+    if contact is not None and _is_here(life, contact):
         life.forget(contact, life.record(step.who))
         edit.delete_contact(life.world.app, life.world.ws, contact, OWNER)
         life.gone_here.add(contact)
+
+
+def _is_here(life: Life, contact: ContactId) -> bool:
+    person = life.world.contact(contact)
+    return person.deleted_at is None and person.merged_into is None
 
 
 def restore_here(life: Life, step: Step) -> None:
@@ -128,6 +137,31 @@ def merge_there(life: Life, step: Step) -> None:
     life.gone_there |= {one, other}
     life.typed.unsure.add(life.world.sandbox.merge(one, other))
     life.has_moved_records = True
+
+
+def reformat(life: Life, step: Step) -> None:
+    """I8: the same value in another guise, typed on one side of a rest, is written nowhere else."""
+    running.rest(life)
+    contact, record = life.contact(step.who), life.record(step.who)
+    seen = see(life.world)
+    link = next((one for one in seen.live if (one.contact_id, one.record_id) == (contact, record)), None)
+    if contact is None or record is None or link is None or contact in seen.failing:
+        return
+    other = MAPPED[step.field]
+    here, there = seen.people[contact].fields.get(step.field, ""), seen.alive[record].values.get(other, "")
+    if not here or norm(step.field, here) != norm(step.field, there) or (record, step.field) in seen.disputed:
+        return
+    (edit_here if step.value == "here" else edit_there)(life, replace(step, value=_disguised(step.field, here)))
+    now = running.quiet(life, "I8 another guise is written nowhere")
+    stand = now.people[contact].fields.get(step.field, ""), now.alive[record].values.get(other, "")
+    unchanged = there == stand[1] if step.value == "here" else here == stand[0]
+    demand(unchanged, "I8 the other side keeps its form", step.field, here, there, stand)
+
+
+def _disguised(name: str, value: str) -> str:
+    if name == "phone" and value.startswith("+1") and len(value) == 12:
+        return f"({value[2:5]}) {value[5:8]}-{value[8:]}"
+    return value.upper() if name == "email" else value.replace(" ", "  ") + " "
 
 
 def delete_crowd(life: Life, step: Step) -> None:

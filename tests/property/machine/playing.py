@@ -12,7 +12,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
-from tests.property.machine import people, running, undoing
+from tests.property.machine import hints, merges, people, running, schema, undoing, words
 from tests.property.machine.histories import CROWD, MAPPED, History
 from tests.property.machine.laws import demand, norm, stored
 from tests.property.machine.life import Act, Life
@@ -25,6 +25,13 @@ from mercuri.sandbox.oauth import KNOWN_SCOPES
 from mercuri.sandbox.records import Event
 from mercuri.store.database import Database
 
+#: What themes do before anything else.
+_BEGIN: Mapping[str, Callable[[Life], None]] = {
+    "hints": hints.begin,
+    "schema": schema.begin,
+    "consent": words.begin,
+}
+
 #: The kinds of steps.
 ACTS: Mapping[str, Act] = {
     "new_here": people.new_here,
@@ -36,9 +43,19 @@ ACTS: Mapping[str, Act] = {
     "archive_there": people.archive_there,
     "restore_there": people.restore_there,
     "merge_there": people.merge_there,
+    "reformat": people.reformat,
     "delete_crowd": people.delete_crowd,
     "settle": people.settle,
     "wait": people.wait,
+    "hint": hints.hint,
+    "merge_here": merges.merge_here,
+    "unmerge_here": merges.unmerge_here,
+    "carry_merges": merges.carry_merges,
+    "change_schema": schema.change_schema,
+    "say": words.say,
+    "tick": words.tick,
+    "import_file": words.import_file,
+    "erase_here": words.erase_here,
     "sync": running.sync,
     "rest": lambda life, _: running.rest(life),
     "preview": undoing.preview,
@@ -103,6 +120,8 @@ def _begin(life: Life) -> None:
     )
     if setup.lossy:
         _rewrite_lossily(life)
+    if setup.theme in _BEGIN:
+        _BEGIN[setup.theme](life)
     sandbox.portal.listeners.append(partial(_hear, life))
     for number in range(CROWD if setup.crowd else 0):
         sandbox.create({"firstname": f"C{number}", "email": f"crowd{number}@example.com"})
@@ -126,7 +145,7 @@ def _hear(life: Life, event: Event) -> None:
     record = str(event.record_id)
     if event.kind == "creation":
         life.made_by_us.add(record)
-    if event.kind == "deletion" and not life.undone:
+    if event.kind == "deletion" and not life.undone and not life.is_merging:
         life.archived_by_us.append(record)
         _check_archive(life, record)
 

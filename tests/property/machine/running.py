@@ -77,6 +77,8 @@ def _check_run(life: Life, done: Run, before: set[ContactId]) -> None:
             demand(not edited, "I15 an edit here survives a deletion there", contact, name)
         most = max(len(deleted), len(life.archived_by_us))
         demand(life.brake_is_off or most <= 10, "the brake stops a run that deletes many", most)
+    for law in life.after_run:
+        law(life, done)
     if done.state == "done":
         life.done.append(done.id)
         life.fresh_here.clear()
@@ -95,6 +97,8 @@ def through(life: Life, asked: Run) -> Run:
 
 def rest(life: Life) -> None:
     """Let all be done that waits; two clean runs must suffice, and the third finds nothing to do."""
+    for act in life.before_rest:
+        act(life)
     if life.asked is not None:
         through(life, ask(life))
     life.world.clock.advance(1.1 * DAY)
@@ -107,6 +111,8 @@ def rest(life: Life) -> None:
     check_rest(
         life.setup, seen, life.typed, swept=life.has_moved_records, made_by_us=life.made_by_us, undone=life.undone
     )
+    for law in life.at_rest:
+        law(life)
     life.typed.clear(seen)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from random import Random
 
-from tests.property.machine.histories import Drawing, History, Moment, Step, Story
+from tests.property.machine.histories import NUMBERS, Drawing, History, Moment, Step, Story
 
 
 def draw(seed: int) -> History:
@@ -26,7 +26,57 @@ def _late(drawing: Drawing) -> list[Step]:
     return [drawing.edit("edit_here"), Step("sync", at=(late,)), *after, drawing.sync()]
 
 
+def _hints(drawing: Drawing) -> list[Step]:
+    """Something happens in HubSpot, and HubSpot tells of it in its own way."""
+    rng = drawing.rng
+    acts = [drawing.rare() if rng.random() < 0.3 else drawing.edit() for _ in range(rng.choice([0, 1, 2]))]
+    calm = drawing.sync()
+    return [*acts, Step("hint", value=rng.choice(["", "lost", "twice", "old"]), at=calm.at)]
+
+
+def _merges(drawing: Drawing) -> list[Step]:
+    """People here find that two contacts are one, and think better of it."""
+    rng = drawing.rng
+    kinds = ["merge_here", "merge_here", "merge_here", "unmerge_here", "carry_merges"]
+    steps = [Step(rng.choice(kinds), drawing.who(), other=drawing.who())]
+    steps += [drawing.edit()] if rng.random() < 0.5 else []
+    return [*steps, *([drawing.sync()] if rng.random() < 0.6 else [])]
+
+
+def _schema(drawing: Drawing) -> list[Step]:
+    """The portal's admin changes a property, and an hour or no time passes until a run notices."""
+    rng = drawing.rng
+    what = rng.choice(["gone", "gone", "back", "read_only", "number", "options"])
+    wait = [Step("wait", value="4000")] if rng.random() < 0.6 else []
+    after = [drawing.edit()] if rng.random() < 0.6 else []
+    return [Step("change_schema", field=drawing.focus[1], value=what), *wait, *after, drawing.sync()]
+
+
+def _consent(drawing: Drawing) -> list[Step]:
+    """Somebody speaks of a number, or does what could make its word be forgotten."""
+    rng = drawing.rng
+    who, number = drawing.who(), rng.randrange(3)
+    words = ["STOP", "STOP", "START", "block", "old yes", "staff in", "staff out"]
+    step = rng.choice(
+        [
+            *[Step("say", other=number, value=rng.choice(words))] * 3,
+            *[Step("tick", who, value=rng.choice(["true", "true", "false", ""]))] * 3,
+            Step("import_file", other=number),
+            Step("erase_here", who),
+            Step("merge_here", who, other=drawing.who()),
+            Step("unmerge_here"),
+            Step("merge_there", who, other=drawing.who()),
+            Step("edit_here", who, field="phone", value=NUMBERS[number]),
+        ]
+    )
+    return [step, *([drawing.sync()] if rng.random() < 0.5 else [])]
+
+
 #: By name: what draws a few steps of it.
 THEMES: Mapping[str, Story] = {
     "late": _late,
+    "hints": _hints,
+    "merges": _merges,
+    "schema": _schema,
+    "consent": _consent,
 }

@@ -1,0 +1,147 @@
+"""Consent: people, staff, files and a property in HubSpot speak of three numbers; nobody opens what a person closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from tests.property.machine.histories import NUMBERS, Step
+from tests.property.machine.laws import demand, see
+from tests.property.machine.life import Life
+from tests.support.world import OWNER, PORTAL
+
+from mercuri.core.consent import Register, State, closed_by, shown, status_of_contact
+from mercuri.engine import consent, edit
+from mercuri.errors import UserError
+from mercuri.sandbox.answers import Refusal
+from mercuri.store import consent as store
+from mercuri.store import contacts, failures
+from mercuri.store.consent import Held
+
+OPT_IN = "sms_opt_in"
+
+
+def begin(life: Life) -> None:
+    """A property of HubSpot's speaks of the numbers; what must hold is looked at after every step."""
+    life.world.sandbox.add_property(
+        {
+            "name": OPT_IN,
+            "label": "SMS opt-in",
+            "type": "bool",
+            "fieldType": "booleancheckbox",
+            "groupName": "contactinformation",
+            "options": [{"label": "Yes", "value": "true"}, {"label": "No", "value": "false"}],
+        }
+    )
+    life.world.settings(consent_mapping=[{"channel": "sms", "kind": "opt_in", "property": OPT_IN}])
+    life.after_step.append(_check)
+    life.at_rest.append(_check_heard)
+
+
+def say(life: Life, step: Step) -> None:
+    """Somebody speaks of a number through the API; `field` is the kind of word, `other` the number."""
+    phone, said = NUMBERS[step.other % len(NUMBERS)], _WORDS[step.value]
+    if said.get("occurred_at"):
+        said = {**said, "occurred_at": life.world.app.now() - said["occurred_at"]}
+    before = _person(life, phone)
+    try:
+        consent.record(life.world.app, life.world.ws, "sms", phone, actor=OWNER, **said)
+    except UserError:
+        return
+    if said["kind"] in ("message", "carrier", "form"):
+        at = said.get("occurred_at", life.world.app.now())
+        if step.value in ("STOP", "block"):
+            life.closed.add(phone)
+        elif step.value in ("START", "old yes") and (before is None or before.at < at):
+            life.closed.discard(phone)
+
+
+_WORDS: dict[str, dict[str, Any]] = {
+    "STOP": {"kind": "message", "text": "Stop!"},
+    "START": {"kind": "message", "text": "start"},
+    "block": {"kind": "carrier", "state": "out"},
+    "old yes": {"kind": "form", "state": "in", "occurred_at": timedelta(hours=3)},
+    "staff in": {"kind": "staff", "state": "in", "proof": {"reason": "because"}},
+    "staff out": {"kind": "staff", "state": "out", "proof": {"reason": "because"}},
+}
+
+
+def tick(life: Life, step: Step) -> None:
+    """Somebody in HubSpot sets the box on a record, or clears it."""
+    record = life.record(step.who)
+    try:
+        if record is not None:
+            life.world.sandbox.update(record, {OPT_IN: step.value})
+    except Refusal:
+        return
+
+
+def import_file(life: Life, step: Step) -> None:
+    """A file with one of the numbers is imported."""
+    phone = NUMBERS[step.other % len(NUMBERS)]
+    edit.import_csv(life.world.app, life.world.ws, ["first_name,phone\n", f"Bo,{phone}\n"], None, OWNER, False)
+
+
+def erase_here(life: Life, step: Step) -> None:
+    contact, record = life.contact(step.who), life.last_record(step.who)
+    if contact is None:
+        return
+    life.forget(contact, record)
+    life.gone_there |= {record} if record else set()
+    try:
+        edit.erase_contact(life.world.app, life.world.ws, contact, OWNER)
+    except UserError:
+        return
+    life.has_moved_records = life.has_erased = True
+    life.contacts.pop(step.who, None)
+    life.records.pop(step.who, None)
+
+
+def _person(life: Life, phone: str) -> Any:
+    with life.world.app.db.read(life.world.ws) as tx:
+        found = store.held(tx, "sms", [phone]).get(phone)
+    return found.registers.person if found else None
+
+
+def _check(life: Life) -> None:
+    """C1, C2, C6: what a person closed is closed; states are what the evidence gives, and labels what states give."""
+    with life.world.app.db.read(life.world.ws) as tx:
+        states = store.held(tx, "sms", NUMBERS)
+        for phone, held in states.items():
+            demand(store.rebuilt(tx, "sms", phone) == held.registers, "C1 the evidence gives the state", phone, held)
+        verdicts = {("sms", phone): shown(held.registers) for phone, held in states.items()}
+        for batch in contacts.each(tx):
+            for contact in contacts.many(tx, [held.id for held in batch]):
+                label, _ = status_of_contact(contact.addresses, verdicts)
+                demand(contact.subscription_status == label, "C1 a label is what its states give", contact.id, label)
+    for answer in consent.check(life.world.app, life.world.ws, "sms", NUMBERS):
+        if answer.sendable:
+            demand(answer.address not in life.closed, "C2 what a person closed stays closed", answer)
+            found = consent.explain(life.world.app, life.world.ws, "sms", answer.address)
+            demand(any(one.state is State.IN for one in found.evidence), "C6 a yes has a proof", answer)
+
+
+def _check_heard(life: Life) -> None:
+    """C5: every opt-out that HubSpot did not say itself has reached it, or stands among the failures."""
+    with life.world.app.db.read(life.world.ws) as tx:
+        closed = {phone for phone, held in store.held(tx, "sms", NUMBERS).items() if _is_closed(held)}
+        failing = {row.key for row in failures.recent(tx)}
+    for phone, record in _linked(life):
+        heard = life.world.record(record).get(OPT_IN) == "false"
+        waits = f"address:sms:{phone}" in failing
+        demand(phone not in closed or heard or waits, "C5 every opt-out reaches HubSpot", phone, record, PORTAL)
+
+
+def _is_closed(held: Held) -> bool:
+    return any(register is not Register.CRM for register, *_ in closed_by(held.registers))
+
+
+def _linked(life: Life) -> Iterator[tuple[str, str]]:
+    seen = see(life.world)
+    for link in seen.live:
+        person = seen.people[link.contact_id]
+        if link.record_id in seen.alive:
+            for phone in NUMBERS:
+                if person.fields.get("phone") == phone == seen.alive[link.record_id].values.get("phone"):
+                    yield phone, link.record_id
