@@ -11,6 +11,7 @@ import typer
 from mercuri.cli import progress
 from mercuri.cli.edge import DONE, FAILED, STOPPED, WITH_FAILURES, say, unforeseen
 from mercuri.cli.output import Json, emit
+from mercuri.cli.process import is_dead, own_name
 from mercuri.cli.session import Session, session
 from mercuri.errors import Clash
 
@@ -66,9 +67,12 @@ def started(s: Session, portal: PortalId, *, full: bool, preview: bool, wait: bo
 
 def seen_through(s: Session, run_id: RunId) -> Run:
     """See a run to its end: at a live worker, or in this process."""
+    from mercuri.engine import run as engine_run
+
     told = False
     with progress.shown() as watcher:
         while True:
+            engine_run.free_of_dead(s.app, s.ws, run_id, is_dead)
             run = _watched(s, run_id, watcher) if _at_worker(s) else _executed(s, run_id, watcher)
             if not run.is_live:
                 return run
@@ -148,7 +152,7 @@ def _executed(s: Session, run_id: RunId, watcher: progress.Watcher) -> Run:
 
     def work() -> None:
         try:
-            ended.append(engine_run.execute(s.app, s.ws, run_id, owner=_owner(), progress=watcher))
+            ended.append(engine_run.execute(s.app, s.ws, run_id, owner=own_name(), progress=watcher))
         except AppError as error:
             ended.append(error)
         except Exception as error:  # noqa: BLE001 - an edge: the run is ended with a sentence
@@ -192,10 +196,3 @@ def _waited(s: Session, run: Run, watcher: progress.Watcher) -> bool:
     except KeyboardInterrupt:
         return False
     return True
-
-
-def _owner() -> str:
-    import os
-    import socket
-
-    return f"cli:{socket.gethostname()}:{os.getpid()}"

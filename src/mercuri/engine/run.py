@@ -127,6 +127,15 @@ def is_put_aside(found: Run, now: datetime) -> bool:
     return found.state == "cancelled" and found.resume_at is not None and found.undone_by is None and is_recent
 
 
+def free_of_dead(app: App, ws: WorkspaceId, run_id: RunId, is_dead: Callable[[str], bool]) -> None:
+    """Free a run's portal of an owner that is certainly dead, so that nobody waits for the end of its lease."""
+    with app.db.write(ws) as tx:
+        portal_id = runs.get(tx, run_id).portal_id
+        owner = portals.lease_holder(tx, portal_id, app.now())
+        if owner is not None and is_dead(owner):
+            portals.end_lease(tx, portal_id, owner)
+
+
 def give_up(app: App, ws: WorkspaceId, run_id: RunId, message: str) -> None:
     """End a run that met an error nobody foresaw, so that it is not begun again for ever."""
     with app.db.write(ws) as tx:

@@ -198,6 +198,11 @@ _RENEW = Statement(
     sa.update(tables.portal).where(_FENCED, _p.lease_owner.is_not(None)).values(lease_until=bindparam("until"))
 )
 _RELEASE = Statement(sa.update(tables.portal).where(_FENCED).values(lease_owner=None, lease_until=None))
+_END = Statement(
+    sa.update(tables.portal)
+    .where(_THIS, _p.lease_owner == bindparam("owner"))
+    .values(lease_owner=None, lease_until=None)
+)
 _FENCE = Statement(sa.select(_p.fence).where(_THIS).with_for_update(read=True))
 _HOLDER = Statement(sa.select(_p.lease_owner).where(_THIS, _p.lease_until > bindparam("now")))
 
@@ -221,6 +226,11 @@ def renew_lease(tx: Tx, portal: PortalId, fence: int, until: datetime) -> None:
 def release_lease(tx: Tx, portal: PortalId, fence: int) -> None:
     """Give the lease back; does nothing when another worker has it by now."""
     tx.run(_RELEASE, this=portal, held=fence)
+
+
+def end_lease(tx: Tx, portal: PortalId, owner: str) -> None:
+    """Take the lease from an owner that is dead; its fence stays behind the next one's."""
+    tx.run(_END, this=portal, owner=owner)
 
 
 def check_fence(tx: Tx, portal: PortalId, fence: int) -> None:

@@ -158,9 +158,16 @@ def test_a_killed_sync_goes_on_where_it_was(tmp_path: Path) -> None:
             child.communicate()
 
         (left,) = terminal.json("runs", "list")
+        loaded = terminal.json("contacts", "list")["total"]
+        hubspot.sandbox.latency_ms = 0
+        went_on = terminal.run("sync", "--json")
 
         assert left["state"] == "running"
-        assert terminal.json("contacts", "list")["total"] == left["counts"]["created"]
+        assert loaded == left["counts"]["created"]
+        assert json.loads(went_on.stdout)["id"] == left["id"]
+        assert json.loads(went_on.stdout)["counts"]["created"] == 2000
+        # Its process is certainly dead: nobody waits for the end of its lease.
+        assert "Another process has this run" not in went_on.stderr
 
 
 def test_a_call_of_hubspots_that_was_answered_outlives_kill_9(terminal: Terminal, hubspot: Running) -> None:
