@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,7 @@ from mercuri.core.contact import ContactId, RecordId
 from mercuri.engine import edit
 from mercuri.engine.app import App
 from mercuri.sandbox import Running
-from mercuri.store import contacts, links, runs, schema
+from mercuri.store import contacts, links, outbox, runs, schema
 from mercuri.store.database import ANY
 from mercuri.store.runs import Run
 from mercuri.wiring import Services, build
@@ -106,6 +106,25 @@ class Story:
             time.sleep(rest)  # not for timing: any moment will do, also one between two requests
         self.killed += 1
 
+    def edit_all(self, last_name: str) -> None:
+        """People give everybody here another last name."""
+        for contact in self._everybody():
+            edit.update_contact(self.app, self.services.default_workspace, contact, {"last_name": last_name}, OWNER)
+
+    def kill_when(self, reached: Callable[[], bool]) -> None:
+        """Let a process sync, and kill it at a certain moment."""
+        with mercuri(self.terminal, "sync") as child:
+            end = time.monotonic() + PATIENCE
+            while not reached():
+                assert child.poll() is None, "the process ended by itself"
+                assert time.monotonic() < end, "the moment never came"
+                time.sleep(0.002)
+
+    def open_intents(self) -> int:
+        """How many writes were announced whose outcome is not known."""
+        with self.app.db.read(self.services.default_workspace) as tx:
+            return len(outbox.open_intents(tx, PORTAL, limit=10_000))
+
     def finish(self) -> None:
         """Let this process, which nobody kills, do the rest of the run."""
         self._dead_are_noticed("sync")
@@ -154,13 +173,18 @@ class Story:
         return sum(self.hubspot.sandbox.counts().values())
 
     def _dead_are_noticed(self, next_kind: str) -> None:
-        """A worker takes up its own run at once; for any other the dead one's time runs out, here without waiting."""
+        """A worker takes up its own run at once; for any other the dead one's time runs out, here without waiting.
+
+        So does the time in which what it sent may take effect: the sandbox has done what it was sent.
+        """
         same, self.last = self.last == next_kind == "worker", next_kind
         if same:
             return
         with self.app.db.write(ANY) as tx:
             tx.execute(sa.update(schema.portal).values(lease_until=0))
             tx.execute(sa.delete(schema.worker))
+            tx.execute(sa.update(schema.intent).values(sent_at=0))
+            tx.execute(sa.update(schema.outbox).values(not_before=0))
 
     def _everybody(self) -> dict[ContactId, dict[str, Any]]:
         with self.app.db.read(self.services.default_workspace) as tx:
@@ -179,14 +203,22 @@ class Story:
         return [contact for _, contact in chosen[::2]], [record for record, _ in chosen[1::2]]
 
 
+@contextmanager
+def a_story(terminal: Terminal, hubspot: Running, seed: int = 1) -> Iterator[Story]:
+    """A story with the engine's surroundings in this process."""
+    services = build(_settings(terminal))
+    try:
+        yield Story(terminal, hubspot, services, random.Random(seed))
+    finally:
+        services.close()
+
+
 def survive(terminal: Terminal, hubspot: Running, kills: int, seed: int) -> Story:
     """Load, edit and sync until so many processes have been killed; then check."""
     first = len(hubspot.sandbox.contact_ids())
     terminal.run("connect", "--token", hubspot.sandbox.static_token)
     hubspot.sandbox.latency_ms = LATENCY_MS
-    services = build(_settings(terminal))
-    try:
-        story = Story(terminal, hubspot, services, random.Random(seed))
+    with a_story(terminal, hubspot, seed) as story:
         story.first_load()
         while True:
             for _ in range(min(KILLS_OF_A_RUN, kills - story.killed)):
@@ -197,8 +229,6 @@ def survive(terminal: Terminal, hubspot: Running, kills: int, seed: int) -> Stor
             story.edits()
         hubspot.sandbox.latency_ms = 0
         story.check(first)
-    finally:
-        services.close()
     return story
 
 

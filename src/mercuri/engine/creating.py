@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mercuri.core.contact import ContactId, LinkState, Record, RecordId
 from mercuri.core.mapping import fields_of, properties_of
@@ -12,6 +13,7 @@ from mercuri.core.retry import FailureClass
 from mercuri.core.settings import OWN_ID_PROPERTY, MatchBy
 from mercuri.engine import failing
 from mercuri.engine.consent import Observed
+from mercuri.engine.flights import Flight, ask
 from mercuri.engine.matching import own_value
 from mercuri.engine.portal import ensure_own_id
 from mercuri.engine.reconcile import Ledger, reconcile
@@ -44,19 +46,21 @@ class _Candidate:
     email: str
 
 
-def create(work: Work, people: Sequence[Held], pending: Mapping[ContactId, Pending]) -> None:
+def create(work: Work, people: Sequence[Held], pending: Mapping[ContactId, Pending]) -> Flight[None]:
     """Create records for contacts without one, or link them with the record that has their e-mail."""
     if not people:
         return
     work.portal = ensure_own_id(work.app, work.ws, work.portal, work.client)
     candidates = [_candidate(work, held) for held in people]
     emails = sorted({one.email for one in candidates if one.email})
-    there = work.client.read_many(emails, work.ask, id_property="email") if emails else {}
+    there: Mapping[str, Record] = {}
+    if emails:
+        there = yield from ask(partial(work.client.read_many, emails, work.ask, id_property="email"))
     with work.step() as tx:
         fresh = _adopt(tx, work, candidates, there, pending)
         intents = outbox.announce(tx, work.portal_id, [_intent(work, one) for one in fresh], work.now)
     if intents:
-        _send(work, intents, pending)
+        yield from _send(work, intents, pending)
 
 
 def _candidate(work: Work, held: Held) -> _Candidate:
@@ -149,12 +153,10 @@ def _refuse(
     failing.put(tx, work, contact_key(contact), kind, why, fix, contact=contact, pending=pending.get(contact))
 
 
-def _send(work: Work, intents: Sequence[Intent], pending: Mapping[ContactId, Pending]) -> None:
+def _send(work: Work, intents: Sequence[Intent], pending: Mapping[ContactId, Pending]) -> Flight[None]:
     with announced(work, intents):
-        outcomes = _upsert(work, intents)
-    made = [str(outcome.record.id) for outcome in outcomes if outcome.record is not None]
-    clashing = [o.error.existing_id for o in outcomes if isinstance(o.error, BadRequest) and o.error.existing_id]
-    records = work.client.read_many([*made, *clashing], work.ask) if made or clashing else {}
+        outcomes = yield from ask(partial(_upsert, work, intents))
+    records = yield from ask(partial(_made, work, outcomes))
     with work.step() as tx:
         ledger = Ledger(work, work.now)
         held = contacts.held(tx, [intent.contact_id for intent in intents])
@@ -174,6 +176,13 @@ def _upsert(work: Work, intents: Sequence[Intent]) -> list[Outcome]:
     return work.client.upsert_many(
         [Write(i.payload["email"], {name: i.payload.get(name, "") for name in names}) for i in intents], "email"
     )
+
+
+def _made(work: Work, outcomes: Sequence[Outcome]) -> Mapping[str, Record]:
+    """The records that HubSpot made, and those that stand in the way."""
+    made = [str(outcome.record.id) for outcome in outcomes if outcome.record is not None]
+    clashing = [o.error.existing_id for o in outcomes if isinstance(o.error, BadRequest) and o.error.existing_id]
+    return work.client.read_many([*made, *clashing], work.ask) if made or clashing else {}
 
 
 def _settle(

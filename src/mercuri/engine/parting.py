@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from mercuri.core.brakes import deletions_brake, deletions_sentence
 from mercuri.core.contact import ContactId, LinkState, RecordId
 from mercuri.core.fate import Fate, fate_of_deletion
 from mercuri.core.settings import Deletions
 from mercuri.engine import failing, follow, sending
+from mercuri.engine.flights import Flight, ask
 from mercuri.engine.work import Work
 from mercuri.errors import BadRequest, MissingScope, NotThere, SafetyStop
 from mercuri.store import changes, contacts, links, outbox
@@ -58,12 +60,12 @@ def _is_there(link: Link) -> bool:
     return link.state is LinkState.LIVE or (link.state is LinkState.ASLEEP and link.excluded == follow.DELETED_HERE)
 
 
-def archive(work: Work, intents: Sequence[Intent], pending: Mapping[ContactId, Pending]) -> None:
+def archive(work: Work, intents: Sequence[Intent], pending: Mapping[ContactId, Pending]) -> Flight[None]:
     """Archive the records that announced intents name."""
     if not intents:
         return
     with sending.announced(work, intents):
-        work.client.archive_many([str(intent.record_id) for intent in intents])
+        yield from ask(partial(work.client.archive_many, [str(intent.record_id) for intent in intents]))
     with work.step() as tx:
         confirm_archives(tx, work, intents)
         outbox.done(tx, [pending[intent.contact_id] for intent in intents if intent.contact_id in pending])

@@ -7,13 +7,15 @@ there may be something to do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from mercuri.core.contact import ContactId, LinkState, Record, RecordId
 from mercuri.core.mapping import fields_of
 from mercuri.core.retry import FailureClass
 from mercuri.engine import closer, creating, failing, follow, parting, preview, remote_merges, sending
 from mercuri.engine.consent import Observed
+from mercuri.engine.flights import Flight, ask, fly
 from mercuri.engine.reconcile import Ledger, reconcile, refresh_emails
 from mercuri.engine.sending import Sent, contact_key
 from mercuri.engine.shadow import kept
@@ -27,6 +29,9 @@ from mercuri.store.database import Tx
 from mercuri.store.links import Link
 from mercuri.store.outbox import Intent, Pending
 
+#: Batches under way at once: enough for the limits of every portal at 300 ms an answer (19 requests a second), and few,
+#: since HubSpot answers many writes at once with 423 and 502 (community reports).
+ABREAST = 6
 #: The key of what keeps every contact of a portal from being written.
 _ALL = "portal"
 _AWAKE = (LinkState.LIVE, LinkState.BLOCKED)
@@ -37,18 +42,15 @@ def push_fields(work: Work) -> None:
     if not work.two_way or work.preview:
         return
     parting.check_brake(work)
-    while True:
-        with work.look() as tx:
-            batch = outbox.due(tx, work.portal_id, "contact", work.now, limit=BATCH)
-        if not batch:
-            return
-        try:
-            _push(work, batch)
-        except MissingScope as error:
-            # It concerns every contact alike: one reason for all, and what waits goes on waiting.
-            with work.step() as tx:
-                failing.note(tx, work, _ALL, error)
-            return
+    before = work.client.calls.write
+    try:
+        fly(_Departures(work).next, ABREAST)
+    except MissingScope as error:
+        # It concerns every contact alike: one reason for all, and what waits goes on waiting.
+        with work.step() as tx:
+            failing.note(tx, work, _ALL, error)
+        return
+    if work.client.calls.write > before:
         with work.step() as tx:
             failures.clear(tx, work.portal_id, [_ALL])
 
@@ -60,36 +62,72 @@ class _Batch:
     pending: Mapping[ContactId, Pending]
     held: Mapping[ContactId, Held]
     links: Mapping[ContactId, Link]
-    records: Mapping[RecordId, Record]  # by the id that was asked for
     unsettled: set[ContactId]
+    records: Mapping[RecordId, Record] = field(default_factory=dict)  # by the id that was asked for
 
 
-def _push(work: Work, pending: Sequence[Pending]) -> None:
-    batch = _gather(work, {ContactId(int(item.key)): item for item in pending})
+class _Departures:
+    """The batches that may leave: no contact is in two of them at once, and no e-mail, which HubSpot has only once."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._away: set[str] = set()
+
+    def next(self) -> Flight[None] | None:
+        """The flight of the next batch; None while all that is due is under way, or waits for what is."""
+        work = self._work
+        with work.look() as tx:
+            due = outbox.due(tx, work.portal_id, "contact", work.now, limit=BATCH * (ABREAST + 1))
+            free = [item for item in due if item.key not in self._away][:BATCH]
+            held = contacts.held(tx, [ContactId(int(item.key)) for item in free])
+            pending = {ContactId(int(item.key)): item for item in free if not self._email_of(item, held) & self._away}
+            if not pending:
+                return None
+            found = links.of_contacts(tx, work.portal_id, pending)
+            unsettled = outbox.open_for(tx, work.portal_id, pending)
+        batch = _Batch(pending, {id_: held[id_] for id_ in pending if id_ in held}, found, unsettled)
+        return self._flight(batch)
+
+    def _flight(self, batch: _Batch) -> Flight[None]:
+        keys = {item.key for item in batch.pending.values()}
+        keys.update(*(self._email_of(item, batch.held) for item in batch.pending.values()))
+        self._away |= keys
+        try:
+            yield from _push(self._work, batch)
+        finally:
+            self._away -= keys
+
+    @staticmethod
+    def _email_of(item: Pending, held: Mapping[ContactId, Held]) -> set[str]:
+        person = held.get(ContactId(int(item.key)))
+        email = person.fields.get("email", "").strip().casefold() if person else ""
+        return {email} if email else set()
+
+
+def _push(work: Work, batch: _Batch) -> Flight[None]:
+    batch.records = yield from ask(partial(_read, work, batch))
     with work.step() as tx:
         intents = _plan(tx, work, batch)
-    parting.archive(work, [intent for intent in intents if intent.kind == "archive"], batch.pending)
-    _send(work, [intent for intent in intents if intent.kind == "patch"], batch.pending)
-    _create(work, _unlinked(batch), batch.pending)
+    yield from parting.archive(work, [intent for intent in intents if intent.kind == "archive"], batch.pending)
+    yield from _send(work, [intent for intent in intents if intent.kind == "patch"], batch.pending)
+    yield from _create(work, _unlinked(batch), batch.pending)
 
 
-def _create(work: Work, people: Sequence[Held], pending: Mapping[ContactId, Pending]) -> None:
+def _create(work: Work, people: Sequence[Held], pending: Mapping[ContactId, Pending]) -> Flight[None]:
     """Create those that may be; the next run finds the others again, without a note."""
+    if not people:
+        return
     with work.step() as tx:
         allowed = preview.may_create(tx, work, [held.id for held in people])
         outbox.done(tx, [pending[held.id] for held in people if held.id not in allowed])
-    creating.create(work, [held for held in people if held.id in allowed], pending)
+    yield from creating.create(work, [held for held in people if held.id in allowed], pending)
 
 
-def _gather(work: Work, pending: Mapping[ContactId, Pending]) -> _Batch:
-    with work.look() as tx:
-        held = contacts.held(tx, pending)
-        found = links.of_contacts(tx, work.portal_id, pending)
-        unsettled = outbox.open_for(tx, work.portal_id, pending)
-    wanted = [link.record_id for contact, link in found.items() if contact in held and _may_be_there(link)]
+def _read(work: Work, batch: _Batch) -> Mapping[RecordId, Record]:
+    wanted = [link.record_id for contact, link in batch.links.items() if contact in batch.held and _may_be_there(link)]
     history = [item.property for item in closer.by_time(work)]
-    records = work.client.read_many(wanted, work.ask, history=history) if wanted else {}
-    return _Batch(pending, held, found, {RecordId(key): record for key, record in records.items()}, unsettled)
+    found = work.client.read_many(wanted, work.ask, history=history) if wanted else {}
+    return {RecordId(key): record for key, record in found.items()}
 
 
 def _may_be_there(link: Link) -> bool:
@@ -182,17 +220,23 @@ def _patch(tx: Tx, ledger: Ledger, link: Link, person: Held, record: Record) -> 
     return Intent(person.id, "patch", payload, observed, record.id, work.run.id)
 
 
-def _send(work: Work, intents: Sequence[Intent], pending: Mapping[ContactId, Pending]) -> None:
+def _send(work: Work, intents: Sequence[Intent], pending: Mapping[ContactId, Pending]) -> Flight[None]:
     """Send patches; one whose values were partly refused is sent again without those."""
     if not intents:
         return
-    sent = sending.update(work, intents)
+    sent = yield from _update(work, intents)
     with work.step() as tx:
         again = _store(tx, work, sent, pending)
     if again:
-        sent = sending.update(work, again)
+        sent = yield from _update(work, again)
         with work.step() as tx:
             _store(tx, work, sent, pending, last=True)
+
+
+def _update(work: Work, intents: Sequence[Intent]) -> Flight[list[Sent]]:
+    with sending.announced(work, intents):
+        outcomes = yield from ask(partial(sending.write, work, intents))
+    return (yield from ask(partial(sending.read_back, work, intents, outcomes)))
 
 
 def _store(

@@ -21,7 +21,7 @@ from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.engine.writes import Rules, addresses_after
 from mercuri.errors import HubSpotError, MissingScope, RateLimited, Unauthorised
-from mercuri.hubspot.client import Client, Outcome, Write
+from mercuri.hubspot.client import Outcome, Write
 from mercuri.store import contacts, links, outbox
 from mercuri.store.changes import Change
 from mercuri.store.contact_rows import Held
@@ -69,20 +69,27 @@ def announced(work: Work, intents: Sequence[Intent]) -> Iterator[None]:
         raise
 
 
-def update(work: Work, intents: Sequence[Intent], client: Client | None = None) -> list[Sent]:
-    """Send announced patches and read the records back, in the lane of `client` where it is given."""
-    if not intents:
-        return []
-    client = client or work.client
+def update(work: Work, intents: Sequence[Intent]) -> list[Sent]:
+    """Send announced patches and read the records back."""
     with announced(work, intents):
-        outcomes = client.update_many([Write(str(intent.record_id), intent.payload) for intent in intents])
+        outcomes = write(work, intents)
+    return read_back(work, intents, outcomes)
+
+
+def write(work: Work, intents: Sequence[Intent]) -> list[Outcome]:
+    """Send announced patches."""
+    return work.client.update_many([Write(str(intent.record_id), intent.payload) for intent in intents])
+
+
+def read_back(work: Work, intents: Sequence[Intent], outcomes: Sequence[Outcome]) -> list[Sent]:
+    """The records as they are now, with the history of what was sent; HubSpot's word is taken for what it refused."""
     names = sorted({name for intent in intents for name in intent.payload})
     wanted = [
         str(intent.record_id)
         for intent, outcome in zip(intents, outcomes, strict=True)
         if not failing.is_refusal(outcome.error)
     ]
-    found = client.read_many(wanted, work.ask, history=names) if wanted else {}
+    found = work.client.read_many(wanted, work.ask, history=names) if wanted else {}
     return [
         Sent(intent, outcome, found.get(str(intent.record_id)))
         for intent, outcome in zip(intents, outcomes, strict=True)

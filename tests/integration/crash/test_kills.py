@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from tests.support.cli import a_terminal
-from tests.support.crash import PATIENCE, mercuri, survive
+from tests.support.crash import PATIENCE, a_story, mercuri, survive
 from tests.support.sandbox import running_sandbox
 
 pytestmark = pytest.mark.crash
@@ -20,6 +20,29 @@ def test_processes_killed_again_and_again_lose_nothing_and_double_nothing(tmp_pa
         story = survive(terminal, hubspot, kills=5, seed=7)
 
     assert story.killed == 5
+
+
+def test_a_process_killed_with_several_batches_under_way_writes_each_edit_once(
+    tmp_path: Path, database_url: str
+) -> None:
+    with running_sandbox(contacts=350) as hubspot:
+        terminal = a_terminal(tmp_path / "home", hubspot, MERCURI_DATABASE_URL=database_url)
+        terminal.run("connect", "--token", hubspot.sandbox.static_token)
+        terminal.run("settings", "set", "two_way", "true")
+        terminal.run("sync")
+        with a_story(terminal, hubspot) as story:
+            story.edit_all("Edited")
+            hubspot.sandbox.latency_ms = 400
+            story.kill_when(lambda: story.open_intents() > 200)
+
+            hubspot.sandbox.latency_ms = 0
+            story.finish()
+
+        for record in hubspot.sandbox.portal.records.values():
+            assert [entry.value for entry in record.entries("lastname")].count("Edited") == 1
+        hubspot.sandbox.reset_counts()
+        terminal.run("sync")
+        assert hubspot.sandbox.counts()["write"] == 0
 
 
 def test_a_second_process_joins_the_run_of_the_first(tmp_path: Path) -> None:

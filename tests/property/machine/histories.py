@@ -66,6 +66,9 @@ class Setup:
     crowd: bool = False
     #: HubSpot rewrites beyond recognition. Then no answer is lost: nobody could tell such an echo from an edit.
     lossy: bool = False
+    #: How many contacts are pushed together, and what decides which of the batches under way is served first.
+    batch: int = 100
+    order: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ class Drawing:
             own_id=chance() < 0.85,
             crowd=chance() < 0.04,
             lossy=self.lossy,
+            batch=pick([1, 1, 2, 100]),
+            order=self.rng.randrange(1000),
         )
 
     # Values

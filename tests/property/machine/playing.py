@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.property.machine import hints, merges, people, running, schema, undoing, words
+from tests.property.machine.abreast import in_any_order
 from tests.property.machine.histories import CROWD, MAPPED, History
 from tests.property.machine.laws import demand, norm, stored
 from tests.property.machine.life import Act, Life
@@ -67,7 +68,7 @@ def play(history: History, happened: Counter[str] | None = None) -> None:
     """Live through a history to its rest, counting what happens. Raises Violation where a law is broken."""
     with _database() as database, a_world(database, Ticking(), lag_ms=history.setup.lag_s * 1000) as world:
         life = Life(world, history.setup, ACTS, Counter() if happened is None else happened)
-        with in_one_thread(partial(people.before_taking, life)):
+        with in_one_thread(partial(people.before_taking, life)), in_any_order(history.setup):
             _begin(life)
             for step in history.steps:
                 life.do(step)
