@@ -1,6 +1,6 @@
 """Measure, and write docs/benchmarks.md.
 
-PYTHONPATH=src:. .venv/bin/python -m bench [load] [current] [pages] [consent] [webhooks] [--contacts 100000]
+PYTHONPATH=src:. .venv/bin/python -m bench [load] [current] [pages] [duplicates] [consent] [webhooks] [--contacts N]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.database import remove_all
 
-from bench import consent, current, load, pages, webhooks
+from bench import consent, current, duplicates, load, pages, webhooks
 from bench.harness import Figure
 
 FILE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -22,6 +22,7 @@ _BENCHES: dict[str, Callable[[int], Iterator[Figure]]] = {
     "load": load.measure,
     "current": current.measure,
     "pages": pages.measure,
+    "duplicates": duplicates.measure,
     "consent": consent.measure,
     "webhooks": webhooks.measure,
 }

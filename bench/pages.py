@@ -1,4 +1,4 @@
-"""What people wait for: pages of contacts, of a search and of duplicates, an edit, and the second start of the demo."""
+"""What people wait for: pages of contacts and of a search, and the second start of the demo."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.harness import BACKENDS, OWNER, Figure, ms, share, timed
-from bench.store import Filled, filled, person
-from mercuri.core import normalise
-from mercuri.engine import dedupe, edit
+from bench.harness import BACKENDS, Figure, ms, share, timed
+from bench.store import Filled, filled
 from mercuri.store import pages
 from mercuri.store.pages import Query
 
@@ -25,13 +22,11 @@ _ROOT = Path(__file__).parent.parent
 
 def measure(count: int) -> Iterator[Figure]:
     """Each on both databases."""
-    yield _phones(min(count, 100_000))
     for backend in BACKENDS:
         with filled(backend, count) as here:
             where = f"{count:,} contacts, {backend}"
             for name, query in _queries(count).items():
                 yield Figure(f"{name}, {where}", f"p95 {ms(share(_paged(here, query), 0.95))}", "p95 < 50 ms")
-            yield from _duplicates(here, where)
     yield _second_start()
 
 
@@ -49,45 +44,6 @@ def _paged(here: Filled, query: Callable[[int], Query]) -> list[float]:
             return pages.page(tx, query(number))
 
     return [timed(lambda number=number: one(number)) for number in range(_ROUNDS)]  # type: ignore[misc]
-
-
-def _duplicates(here: Filled, where: str) -> Iterator[Figure]:
-    app, ws = here.app, here.ws
-
-    def rebuild() -> None:
-        with app.db.write(ws) as tx:
-            dedupe.rebuild(tx, app.now())
-
-    yield Figure(f"duplicates from scratch, {where}", f"{timed(rebuild):.2f} s", "< 5 s at 1,000,000")
-    banner = [timed(lambda: dedupe.totals(app, ws)) for _ in range(_ROUNDS)]
-    yield Figure(f"banner count, {where}", f"p95 {ms(share(banner, 0.95))}", "< 5 ms")
-    manage = [timed(lambda: dedupe.list_groups(app, ws, dedupe.GroupQuery(limit=50))) for _ in range(_ROUNDS)]
-    yield Figure(f"a page of groups, {where}", f"p95 {ms(share(manage, 0.95))}", "p95 < 50 ms")
-    edits = list(_edits(here, 300))
-    told = f"p50 {ms(share(edits, 0.5))}, p99 {ms(share(edits, 0.99))}"
-    yield Figure(f"one edit of an e-mail, all of it, {where}", told, "p50 < 1 ms, p99 < 5 ms (SQLite)")
-    keys = timed(lambda: _keys_again(here, 1000))
-    yield Figure(f"keys of an import, {where}", f"{keys * 1000:.0f} µs per contact", "< 60 µs")
-
-
-def _edits(here: Filled, count: int) -> Iterator[float]:
-    """Half of them give a contact the e-mail of another, and half a new one."""
-    for number in range(count):
-        id_ = here.ids[number * 13 % len(here.ids)]
-        email = person(number * 29 % len(here.ids))["email"] if number % 2 else f"new{number}@example.com"
-        yield timed(partial(edit.update_contact, here.app, here.ws, id_, {"email": email}, OWNER))
-
-
-def _keys_again(here: Filled, count: int) -> None:
-    with here.app.db.write(here.ws) as tx:
-        dedupe.contacts_changed(tx, here.ids[:count], here.app.now())
-
-
-def _phones(count: int) -> Figure:
-    shapes = ("+1 (415) 2{:06d}", "0044 7911 {:06d}", "+49 151 2{:07d}", "+55 11 9{:08d}", "06 12 {:06d}")
-    typed = [(shapes[n % 5].format(n), "FR" if n % 5 == 4 else "US") for n in range(count)]
-    took = timed(lambda: normalise.normalise_phones(typed))
-    return Figure(f"phones of five countries, {count:,}", f"{took / count * 1e6:.1f} µs each", "≤ 25 µs")
 
 
 def _second_start() -> Figure:

@@ -6,7 +6,7 @@ import contextlib
 import random
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.database import fresh_url
@@ -18,7 +18,7 @@ from mercuri.engine import dedupe
 from mercuri.engine.app import App
 from mercuri.store import contacts, search
 from mercuri.store.contacts import NewContact
-from mercuri.wiring import build
+from mercuri.wiring import Services, build
 
 _PAGE = 1000
 _FIRST = ("Ana", "Bo", "Cleo", "Dan", "Eva", "Femi", "Gil", "Hanna", "Ines", "Jan", "Kofi", "Lea")
@@ -29,9 +29,18 @@ _LAST = ("Souza", "Müller", "Okafor", "Tanaka", "Rossi", "Novák", "Dubois", "S
 class Filled:
     """A workspace with contacts, no portal."""
 
-    app: App
-    ws: WorkspaceId
-    ids: list[ContactId]
+    services: Services
+    ids: list[ContactId] = field(default_factory=list)
+
+    @property
+    def app(self) -> App:
+        """What use cases need."""
+        return self.services.app
+
+    @property
+    def ws(self) -> WorkspaceId:
+        """The only workspace."""
+        return self.services.default_workspace
 
 
 @contextlib.contextmanager
@@ -42,15 +51,22 @@ def a_database(backend: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def filled(backend: str, count: int) -> Iterator[Filled]:
-    """A workspace with so many contacts: each has a phone, seven of ten an e-mail, one in fifty shares one."""
+def an_empty_store(backend: str) -> Iterator[Filled]:
+    """A workspace without contacts."""
     with a_database(backend) as url, tempfile.TemporaryDirectory() as directory:
         services = build(Settings(data_dir=Path(directory), database_url=url))
-        app, ws = services.app, services.default_workspace
         try:
-            yield Filled(app, ws, _fill(app, ws, count))
+            yield Filled(services)
         finally:
             services.close()
+
+
+@contextlib.contextmanager
+def filled(backend: str, count: int) -> Iterator[Filled]:
+    """A workspace with so many contacts: each has a phone, seven of ten an e-mail, one in fifty shares one."""
+    with an_empty_store(backend) as here:
+        here.ids.extend(_fill(here.app, here.ws, count))
+        yield here
 
 
 def person(number: int) -> dict[str, str]:

@@ -77,7 +77,7 @@ class Team:
             indexed = match_keys.of(tx, alive)
             shared = [item.key for item in match_keys.shared(tx)]
             apart = [(item.a, item.b, item.key) for item in match_keys.all_apart(tx)]
-            built = match.groups(keys, shared, apart, groups.CAPS)
+            built = match.groups(keys, shared, apart, groups.caps(tx))
             totals = duplicates.totals(tx)
             assert {id_: members for id_, (members, _) in stored.items()} == built
             assert {id_: own for id_, own in keys.items() if own} == indexed
@@ -88,10 +88,10 @@ class Team:
 
 
 @contextmanager
-def a_team(database: Database) -> Iterator[Team]:
+def a_team(database: Database, **settings: int) -> Iterator[Team]:
     """A workspace of people in Great Britain."""
     clock = Clock()
     with database.write(ANY) as tx:
-        ws = workspaces.create(tx, "Team", WorkspaceSettings(default_region="GB"), clock.now())
+        ws = workspaces.create(tx, "Team", WorkspaceSettings(default_region="GB", **settings), clock.now())
     with httpx.Client() as http:
         yield Team(App(Settings(secret_key=_KEY), database, vault.Vault(_KEY), http, clock.now), ws, clock)

@@ -11,11 +11,10 @@ from mercuri.core.match import (
     KeyKind,
     MatchKey,
     groups,
-    holder_limit,
     keys_of,
+    most_that_count,
     names_compatible,
     safe_to_merge,
-    touched_by,
 )
 from mercuri.core.normalise import addresses_of
 from mercuri.core.survivor import Member
@@ -150,15 +149,10 @@ def test_marking_every_pair_empties_the_group():
 
 
 def test_a_key_far_above_its_cap_touches_nobody():
-    crowd = list(range(CAPS[KeyKind.EMAIL] + 1))
+    possible = MatchKey(KeyKind.NAME_COMPANY, "x")
 
-    assert touched_by([EMAIL], lambda _: crowd) == set(crowd)
-    assert touched_by([EMAIL], lambda _: [*crowd, 99]) == set()
-    assert touched_by([MatchKey(KeyKind.NAME_COMPANY, "x")], lambda _: crowd) == set()
-
-
-def test_two_holders_more_than_the_cap_tell_all_that_counts():
-    assert holder_limit(KeyKind.PHONE) == 27
+    assert most_that_count([EMAIL, PHONE, possible]) == {EMAIL: 11, PHONE: 26}
+    assert most_that_count([EMAIL, EMAIL, EMAIL]) == {EMAIL: 13}
 
 
 @pytest.mark.parametrize(
@@ -186,7 +180,7 @@ def a_member(number: int, first: str = "Ana", **changes: object) -> Member:
     return replace(Member(number, fields, {}, False, THEN, THEN), **changes)
 
 
-BOTH = {1: [EMAIL], 2: [EMAIL]}
+BOTH = [(1, 2)]
 
 
 def test_two_contacts_of_one_person_are_safe_to_merge():
@@ -208,28 +202,22 @@ def test_what_speaks_against_a_safe_merge_is_named(second, reason):
 def test_every_two_names_must_be_compatible():
     members = [a_member(1, ""), a_member(2, "Ana"), a_member(3, "Bo")]
 
-    assert safe_to_merge(members, {**BOTH, 3: [EMAIL]}) == "names differ"
+    assert safe_to_merge(members, [(1, 2, 3)]) == "names differ"
 
 
 def test_a_large_group_is_left_to_a_person():
     members = [a_member(number) for number in range(1, 7)]
-    held = {member.id: [EMAIL] for member in members}
 
-    assert safe_to_merge(members[:5], held) is None
-    assert safe_to_merge(members, held) == "too large"
+    assert safe_to_merge(members[:5], [range(1, 6)]) is None
+    assert safe_to_merge(members, [range(1, 7)]) == "too large"
 
 
 def test_a_group_with_a_pair_told_apart_is_left_to_a_person():
     assert safe_to_merge([a_member(1), a_member(2)], BOTH, [(1, 2)]) == "marked different"
 
 
-def test_an_automatic_merge_never_rests_on_a_phone_number_alone():
-    members, by_phone = [a_member(1), a_member(2)], {1: [PHONE], 2: [PHONE]}
-
-    assert safe_to_merge(members, by_phone) is None
-    assert safe_to_merge(members, by_phone, email_only=True) == "phone number only"
-    assert safe_to_merge(members, BOTH, email_only=True) is None
-
-
 def test_members_that_no_longer_share_an_address_are_not_merged():
-    assert safe_to_merge([a_member(1), a_member(2)], {1: [EMAIL], 2: [OTHER_EMAIL]}) == "no longer the same address"
+    three = [a_member(1), a_member(2), a_member(3)]
+
+    assert safe_to_merge(three, [(1, 2), (2, 3)]) is None
+    assert safe_to_merge(three, [(1, 2)]) == "no longer the same address"

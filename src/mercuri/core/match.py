@@ -9,10 +9,11 @@ alone: no order of events shows in them, so that the incremental `regroup` must 
 from __future__ import annotations
 
 import enum
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Protocol
 
 from mercuri.core.contact import Address
 from mercuri.core.normalise import fold_name, phone_key
@@ -161,94 +162,91 @@ def _by_root(roots: dict[int, int]) -> dict[int, tuple[int, ...]]:
     return {root: tuple(found) for root, found in members.items() if len(found) > 1}
 
 
-def holder_limit(kind: KeyKind, caps: Caps = CAPS) -> int:
-    """How many holders of a key ever need to be read: two more than join, whatever the size of the crowd."""
-    return caps.get(kind, 0) + 2
+def most_that_count(changed: Iterable[MatchKey], caps: Caps = CAPS) -> dict[MatchKey, int]:
+    """For each exact key that contacts lost or gained, the most holders with which its change can move a group.
 
-
-def touched_by(keys: Iterable[MatchKey], holders: Callable[[MatchKey], Sequence[int]], caps: Caps = CAPS) -> set[int]:
-    """The contacts whose group may change when one contact loses or gains `keys`.
-
-    Call it for lost keys before the index changes, and for gained keys after: a key at one above its cap begins to
-    join when it loses a holder, and stops when it gains that one. Above that, one edit changes nothing.
+    `changed` names a key once for each contact. With one contact more or less, a key at one above its cap may begin to
+    join, or stop; a key with more holders than that joined nobody before, and joins nobody now.
     """
-    touched: set[int] = set()
-    for key in keys:
-        if key.kind in caps and len(found := holders(key)) <= caps[key.kind] + 1:
-            touched.update(found)
-    return touched
+    times = Counter(key for key in changed if key.kind in caps)
+    return {key: caps[key.kind] + number for key, number in times.items()}
 
 
-def regroup(
-    touched: Iterable[int],
-    old_group: Callable[[int], Collection[int]],
-    holders: Callable[[MatchKey], Sequence[int]],
-    keys_of_contact: Callable[[int], Collection[MatchKey]],
-    suppressed: Callable[[int, MatchKey], Collection[int]],
-    is_shared: Callable[[MatchKey], bool],
-    caps: Caps = CAPS,
-) -> dict[int, int]:
-    """The group of every contact that a change can have moved: contact -> id of its group, 0 for none.
+class Index(Protocol):
+    """What `regroup` asks for, for many at once; ask it only when a change is written."""
 
-    Looked at are the touched contacts and the whole groups that they were in, so that splits are seen. The work
-    grows with those groups alone, not with the number of contacts.
+    def with_old_groups(self, contacts: Collection[int]) -> Collection[int]:
+        """The contacts, and all members of the groups that they were in before the change."""
 
-    `old_group(c)` are the members of c's group before the change, empty for none. `holders(key)` are the present
-    ones, of which the first `holder_limit` are enough. `suppressed(c, key)` are the contacts told apart from c for
-    that key. Ask for each of them only once a change is written.
-    """
-    wanted: set[int] = set()
-    for contact in touched:
-        if contact not in wanted:
-            wanted.update((contact, *old_group(contact)))
-    walk = _Walk(holders, keys_of_contact, suppressed, is_shared, caps)
-    result: dict[int, int] = {}
-    for contact in sorted(wanted):
-        if contact not in result:
-            component = walk.component(contact)
-            group = min(component) if len(component) > 1 else 0
-            result.update(dict.fromkeys(component, group))
-    return result
+    def keys_of(self, contacts: Collection[int]) -> Mapping[int, Collection[MatchKey]]:
+        """The keys that each of the contacts holds now."""
+
+    def joining(self, keys: Collection[MatchKey]) -> Mapping[MatchKey, Collection[int]]:
+        """All holders of those of the keys that join their holders: of an exact kind, not shared, within the cap."""
+
+    def apart(self, contacts: Collection[int]) -> Mapping[MatchKey, Collection[Pair]]:
+        """The pairs that were told apart and hold one of the contacts, for each key; the smaller id first."""
 
 
 @dataclass(slots=True)
-class _Walk:
-    """Breadth first over the contacts that keys join; each key's holders are read once."""
+class Regrouped:
+    """The group of every contact that a change can have moved, 0 for none; by which kinds of keys each is joined."""
 
-    holders: Callable[[MatchKey], Sequence[int]]
-    keys_of_contact: Callable[[int], Collection[MatchKey]]
-    suppressed: Callable[[int, MatchKey], Collection[int]]
-    is_shared: Callable[[MatchKey], bool]
-    caps: Caps
-    joined: dict[MatchKey, Sequence[int]] = field(default_factory=dict)
+    group_of: dict[int, int]
+    kinds: dict[int, set[KeyKind]]
 
-    def component(self, start: int) -> set[int]:
-        seen, queue = {start}, [start]
-        while queue:
-            contact = queue.pop()
-            for key in self.keys_of_contact(contact):
-                queue += self._new_neighbours(contact, key, seen)
-        return seen
 
-    def _joined_by(self, key: MatchKey) -> Sequence[int]:
-        if key not in self.joined:
-            self.joined[key] = self._read(key)
-        return self.joined[key]
+def regroup(touched: Collection[int], index: Index) -> Regrouped:
+    """The groups around contacts whose keys, or whose keys' holders, changed.
 
-    def _read(self, key: MatchKey) -> Sequence[int]:
-        if key.kind not in self.caps or self.is_shared(key):
-            return ()
-        found = self.holders(key)
-        return found if 2 <= len(found) <= self.caps[key.kind] else ()
+    Looked at are those contacts and the whole groups that they were in, so that splits are seen, and wave by wave
+    whoever keys join to them. The work grows with those groups alone, not with the number of contacts.
+    """
+    wave = set(index.with_old_groups(touched))
+    found = _Components({contact: contact for contact in wave})
+    held: dict[MatchKey, Collection[int]] = {}
+    while wave:
+        keys, apart = index.keys_of(wave), index.apart(wave)
+        fresh = {key for own in keys.values() for key in own} - held.keys()
+        held |= {**dict.fromkeys(fresh, ()), **index.joining(fresh)}
+        wave = set()
+        for contact, own in keys.items():
+            for key in own:
+                told = apart.get(key, ())
+                others = [one for one in held[key] if one != contact and _order(one, contact) not in told]
+                wave |= found.join(contact, others, key.kind)
+                if len(others) + 1 == len(held[key]):
+                    held[key] = ()  # all of its holders are in one component now
+    return found.regrouped()
 
-    def _new_neighbours(self, contact: int, key: MatchKey, seen: set[int]) -> list[int]:
-        unseen = [other for other in self._joined_by(key) if other not in seen]
-        if not unseen:
-            return []
-        apart = self.suppressed(contact, key)
-        found = [other for other in unseen if other not in apart]
-        seen.update(found)
-        return found
+
+@dataclass(slots=True)
+class _Components:
+    """Contacts that were reached, joined step by step."""
+
+    roots: dict[int, int]
+    joins: set[tuple[int, KeyKind]] = field(default_factory=set)
+
+    def join(self, contact: int, others: Collection[int], kind: KeyKind) -> set[int]:
+        """Join a contact with others; the answer is who of them is reached for the first time."""
+        new = {other for other in others if other not in self.roots}
+        self.roots.update((other, other) for other in new)
+        for other in others:
+            _join(self.roots, contact, other)
+        if others:
+            self.joins.add((contact, kind))
+        return new
+
+    def regrouped(self) -> Regrouped:
+        kinds: dict[int, set[KeyKind]] = {}
+        for contact, kind in self.joins:
+            kinds.setdefault(_root(self.roots, contact), set()).add(kind)
+        root_of = {contact: _root(self.roots, contact) for contact in self.roots}
+        return Regrouped({contact: root if root in kinds else 0 for contact, root in root_of.items()}, kinds)
+
+
+def _order(a: int, b: int) -> Pair:
+    return (a, b) if a < b else (b, a)
 
 
 def names_compatible(a: tuple[str, str], b: tuple[str, str]) -> bool:
@@ -266,20 +264,14 @@ def _part_compatible(one: str, other: str) -> bool:
 
 
 def safe_to_merge(
-    members: Sequence[Member],
-    keys: Mapping[int, Collection[MatchKey]],
-    marked_different: Collection[Pair] = (),
-    *,
-    email_only: bool = False,
+    members: Sequence[Member], joined: Iterable[Sequence[int]], marked_different: Collection[Pair] = ()
 ) -> str | None:
     """None when a group may be merged without a person looking at it, else the reason for leaving it.
 
-    `keys` are the exact keys of each member that join it to another. `email_only` is the rule of automatic merges:
-    e-mails alone must join all members, since a phone number may be a household's.
+    `joined` are the members that hold one exact key, for each key that joins some of them.
     """
     names = [(member.fields.get("first_name", ""), member.fields.get("last_name", "")) for member in members]
     states = {member.consent_closed for member in members}
-    kinds = (KeyKind.EMAIL,) if email_only else (KeyKind.EMAIL, KeyKind.PHONE)
     if len(members) > SAFE_SIZE:
         return "too large"
     if marked_different:
@@ -290,14 +282,14 @@ def safe_to_merge(
         return "several HubSpot records"
     if not all(names_compatible(a, b) for a, b in combinations(names, 2)):
         return "names differ"
-    if not _all_joined(members, keys, kinds):
-        return "phone number only" if email_only else "no longer the same address"
+    if not _are_one({member.id for member in members}, joined):
+        return "no longer the same address"
     return None
 
 
-def _all_joined(
-    members: Sequence[Member], keys: Mapping[int, Collection[MatchKey]], kinds: Collection[KeyKind]
-) -> bool:
-    own = {member.id: [key for key in keys.get(member.id, ()) if key.kind in kinds] for member in members}
-    found = groups(own)
-    return len(found) == 1 and len(next(iter(found.values()))) == len(members)
+def _are_one(members: Collection[int], joined: Iterable[Sequence[int]]) -> bool:
+    roots = {member: member for member in members}
+    for holders in joined:
+        for other in holders[1:]:
+            _join(roots, holders[0], other)
+    return len({_root(roots, member) for member in members}) == 1

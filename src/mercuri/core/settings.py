@@ -22,6 +22,7 @@ from mercuri.core.checks import SettingRefused as SettingRefused
 from mercuri.core.checks import choice, flag, known, list_of, listed, number, text, whole
 from mercuri.core.contact import STANDARD
 from mercuri.core.keywords import IN_WORDS, NEUTRAL_WORDS, fold
+from mercuri.core.match import CAPS, KeyKind
 
 #: What a state of consent may speak of. A phone number has one state on `sms` and another on `whatsapp`.
 CHANNELS = ("sms", "whatsapp", "email")
@@ -146,12 +147,15 @@ class PortalSettings:
 class WorkspaceSettings:
     """The settings of a workspace.
 
-    Where phone numbers without a country code belong; the channel that labels show; further words that mean stop.
+    Where phone numbers without a country code belong; the channel that labels show; further words that mean stop; the
+    most contacts that one e-mail, or one phone number, still joins as duplicates.
     """
 
     default_region: str = "US"
     status_channel: str = "sms"
     stop_words: tuple[str, ...] = ()
+    email_cap: int = CAPS[KeyKind.EMAIL]
+    phone_cap: int = CAPS[KeyKind.PHONE]
 
 
 DEFAULTS = PortalSettings()
@@ -414,4 +418,6 @@ _READERS: Mapping[str, Callable[[str, object], object]] = {
     "default_region": _region,
     "status_channel": _channel,
     "stop_words": _stop_words,
+    "email_cap": whole(2, 100),
+    "phone_cap": whole(2, 100),
 }

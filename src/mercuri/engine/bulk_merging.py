@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mercuri.core.contact import WorkspaceId
-from mercuri.core.match import SAFE_SIZE, MatchKey, safe_to_merge
+from mercuri.core.match import SAFE_SIZE, safe_to_merge
 from mercuri.engine import grouping, merging
 from mercuri.engine.app import SYSTEM, Actor, App, require
 from mercuri.engine.grouping import GroupView
 from mercuri.errors import UserError
-from mercuri.store import duplicates, match_keys, merges, users
+from mercuri.store import duplicates, merges, users
 from mercuri.store.database import Tx
 from mercuri.store.duplicates import GroupRow
 from mercuri.store.merges import Batch
@@ -108,17 +108,12 @@ def _merge(app: App, tx: Tx, batch: Batch, row: GroupRow) -> str | None:
 def _judge(tx: Tx, found: list[GroupRow]) -> dict[int, str | None]:
     """Why each group is left alone; None for one that is safe."""
     judged: dict[int, str | None] = {row.id: _TOO_LARGE for row in found if row.size > SAFE_SIZE}
-    for view in grouping.views(tx, [row for row in found if row.size <= SAFE_SIZE]):
-        judged[view.id] = reason_to_leave(tx, view)
-    return judged
+    views = grouping.views(tx, [row for row in found if row.size <= SAFE_SIZE])
+    return judged | {view.id: reason_to_leave(view) for view in views}
 
 
-def reason_to_leave(tx: Tx, view: GroupView) -> str | None:
+def reason_to_leave(view: GroupView) -> str | None:
     """Why a group is not merged without a person looking at it."""
-    keys = match_keys.of(tx, [contact.id for contact in view.members])
-    joining = grouping.joining_keys(tx, [contact.id for contact in view.members], keys)
-    own: dict[int, list[MatchKey]] = {
-        contact.id: [key for key, ids in joining.items() if contact.id in ids] for contact in view.members
-    }
     people = [grouping.as_member(contact) for contact in view.members]
-    return safe_to_merge(people, own, [(one.a, one.b) for one in view.different])
+    joined = [one.members for one in view.reasons]
+    return safe_to_merge(people, joined, [(one.a, one.b) for one in view.different])

@@ -17,7 +17,7 @@ from mercuri.core.settings import (
     with_json,
     with_workspace_json,
 )
-from mercuri.engine import optouts, unreadable
+from mercuri.engine import optouts, regrouping, unreadable
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.optout_plan import OWN_STATUS
 from mercuri.engine.portal import client_for, refresh_schema
@@ -116,7 +116,10 @@ def make_own_properties(app: App, ws: WorkspaceId, portal_id: PortalId, actor: A
 
 
 def change_workspace(app: App, ws: WorkspaceId, key: str, text: str, actor: Actor) -> WorkspaceSettings:
-    """Set one workspace setting from JSON text; contacts show another channel at once when that is what changed."""
+    """Set one workspace setting from JSON text. Raises SettingRefused.
+
+    Contacts show another channel at once, and the groups of duplicates follow other caps at once.
+    """
     require(actor, "manager")
     with app.db.write(ws) as tx:
         before = workspaces.settings(tx)
@@ -125,6 +128,8 @@ def change_workspace(app: App, ws: WorkspaceId, key: str, text: str, actor: Acto
         users.note_audit(tx, actor.name, "workspace.settings", {"key": key}, app.now())
         if after.status_channel != before.status_channel:
             _relabel_all(tx, after.status_channel)
+        if (after.email_cap, after.phone_cap) != (before.email_cap, before.phone_cap):
+            regrouping.rebuild(tx, app.now())
     return after
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import combinations
 
 from mercuri.core.contact import Contact, ContactId, WorkspaceId
-from mercuri.core.match import CAPS, LARGE_SIZE, KeyKind, MatchKey, Pair
+from mercuri.core.match import LARGE_SIZE, KeyKind, MatchKey, Pair
 from mercuri.core.normalise import Refused, normalise_email, normalise_phone, phone_key
 from mercuri.core.survivor import Member
 from mercuri.engine.app import Actor, App, require
@@ -136,19 +136,23 @@ def views(tx: Tx, found: Sequence[GroupRow]) -> list[GroupView]:
     members = duplicates.members(tx, [row.id for row in found], most=LARGE_SIZE)
     everybody = [id_ for ids in members.values() for id_ in ids]
     people = {contact.id: contact for contact in shown.many(tx, match_keys.contact_ids(everybody))}
-    keys = match_keys.of(tx, everybody)
+    joining: dict[int, dict[MatchKey, list[ContactId]]] = {}
+    group_of = {id_: group for group, ids in members.items() for id_ in ids}
+    for key, ids in joining_keys(tx, match_keys.of(tx, everybody)).items():
+        for id_ in ids:
+            joining.setdefault(group_of[id_], {}).setdefault(key, []).append(id_)
     apart = _apart_among(tx, everybody)
-    return [_view(tx, row, [people[ContactId(i)] for i in members[row.id]], keys, apart) for row in found]
+    return [
+        _view(row, [people[ContactId(i)] for i in members[row.id]], joining.get(row.id, {}), apart) for row in found
+    ]
 
 
 def _view(
-    tx: Tx,
     row: GroupRow,
     people: Sequence[Contact],
-    keys: Mapping[int, Collection[MatchKey]],
+    joining: Mapping[MatchKey, Sequence[ContactId]],
     apart: Mapping[Pair, Sequence[Apart]],
 ) -> GroupView:
-    joining = joining_keys(tx, [contact.id for contact in people], keys)
     reasons = [Reason(KIND_WORDS[key.kind], key.value, tuple(ids)) for key, ids in sorted(joining.items())]
     different = (
         [
@@ -172,28 +176,22 @@ def _different(items: Sequence[Apart], joining: Mapping[MatchKey, Sequence[Conta
     return Different(ContactId(newest.a), ContactId(newest.b), newest.by, newest.at, news)
 
 
-def joining_keys(
-    tx: Tx, members: Collection[int], keys: Mapping[int, Collection[MatchKey]]
-) -> dict[MatchKey, list[ContactId]]:
-    """The exact keys that two or more of these contacts hold and that join them, with who holds them."""
+def joining_keys(tx: Tx, keys: Mapping[int, Collection[MatchKey]]) -> dict[MatchKey, list[ContactId]]:
+    """The exact keys that two or more of these contacts hold and that join them, with who of them holds them."""
+    caps = groups.caps(tx)
     held: dict[MatchKey, list[ContactId]] = {}
-    for id_ in sorted(members):
-        for key in keys.get(id_, ()):
-            if key.kind in CAPS:
+    for id_, own in sorted(keys.items()):
+        for key in own:
+            if key.kind in caps:
                 held.setdefault(key, []).append(ContactId(id_))
-    return {key: ids for key, ids in held.items() if len(ids) > 1 and _joins(tx, key)}
-
-
-def _joins(tx: Tx, key: MatchKey) -> bool:
-    cap = CAPS[key.kind]
-    return len(match_keys.holders(tx, key, cap + 1)) <= cap and not match_keys.is_shared(tx, key)
+    joining = match_keys.joining(tx, {key: caps[key.kind] for key, ids in held.items() if len(ids) > 1})
+    return {key: held[key] for key in joining}
 
 
 def _apart_among(tx: Tx, contacts: Collection[int]) -> dict[Pair, list[Apart]]:
     found: dict[Pair, list[Apart]] = {}
-    if match_keys.any_apart(tx):
-        for item in {item for id_ in contacts for item in match_keys.apart_of(tx, id_)}:
-            found.setdefault((item.a, item.b), []).append(item)
+    for item in match_keys.apart_among(tx, contacts):
+        found.setdefault((item.a, item.b), []).append(item)
     return found
 
 
@@ -316,7 +314,7 @@ def shared_values(app: App, ws: WorkspaceId, *, limit: int = 100) -> list[Shared
         own = {item.key for item in declared}
         crowded = [
             MatchKey(kind, value)
-            for kind, cap in CAPS.items()
+            for kind, cap in groups.caps(tx).items()
             for value, _ in match_keys.crowds(tx, kind, cap, limit=limit)
         ]
         rest = [_crowd_view(tx, key) for key in crowded if key not in own]
@@ -324,8 +322,9 @@ def shared_values(app: App, ws: WorkspaceId, *, limit: int = 100) -> list[Shared
 
 
 def _flipped(tx: Tx, key: MatchKey, at: datetime) -> None:
-    found = match_keys.holders(tx, key, CAPS[key.kind] + 1)
-    if len(found) <= CAPS[key.kind]:
+    cap = groups.caps(tx)[key.kind]
+    found = match_keys.holders(tx, key, cap + 1)
+    if len(found) <= cap:
         groups.keys_changed(tx, {}, at, also=found)
 
 

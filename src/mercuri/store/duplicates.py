@@ -132,14 +132,17 @@ def neighbour(tx: Tx, query: GroupQuery, group: GroupRow, *, back: bool = False)
 
 def members(tx: Tx, groups: Collection[int], *, most: int | None = None) -> dict[int, list[int]]:
     """The members of groups, ascending; of each at `most` so many."""
-    found: dict[int, list[int]] = {}
-    for group in groups:
-        read = rows(
+    together = "group_concat(contact_id)" if tx.is_sqlite else "string_agg(contact_id::text, ',')"
+    found: dict[int, list[int]] = {group: [] for group in groups}
+    for mine, part in match_keys.among(tx, groups):
+        for group, ids in rows(
             tx,
-            "SELECT contact_id FROM dup_member WHERE workspace_id = ? AND grp = ? ORDER BY contact_id LIMIT ?",
-            (tx.workspace, group, most if most is not None else 2**31),
-        )
-        found[group] = [one[0] for one in read]
+            f"SELECT grp, (SELECT {together} FROM (SELECT contact_id FROM dup_member m"
+            " WHERE m.workspace_id = g.workspace_id AND m.grp = g.grp ORDER BY contact_id LIMIT ?) AS first)"
+            f" FROM dup_group g WHERE workspace_id = ? AND grp {mine}",
+            (most if most is not None else 2**31, tx.workspace, *part),
+        ):
+            found[group] = sorted(map(int, ids.split(",")))
     return found
 
 

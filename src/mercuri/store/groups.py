@@ -8,17 +8,16 @@ after the commit, brings the groups up to date.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations
 
 import structlog
 
-from mercuri.core.match import CAPS, KeyKind, MatchKey, Pair, groups, holder_limit, regroup
+from mercuri.core.match import Caps, KeyKind, MatchKey, Pair, Regrouped, groups, most_that_count, regroup
 from mercuri.errors import UserError
-from mercuri.store import match_keys, schema
+from mercuri.store import match_keys, schema, workspaces
 from mercuri.store.database import Database, Tx
 from mercuri.store.match_keys import rows, write
 from mercuri.store.times import to_ms
@@ -39,10 +38,16 @@ def keys_changed(tx: Tx, moved: Keys, at: datetime, *, also: Collection[int] = (
     if not moved and not also:
         return
     if tx.is_sqlite:
-        _recompute(tx, {*moved, *also, *_touched(tx, moved)}, at)
+        _recompute(tx, moved, at, also=also)
         return
     _note_dirty(tx, {**dict.fromkeys(also, ()), **moved})
     tx.afterwards["groups"] = lambda database: _drain_soon(database, tx, at)
+
+
+def caps(tx: Tx) -> Caps:
+    """Most holders of a key that still joins them, as the workspace has set it; kinds that are missing join nobody."""
+    settings = workspaces.settings(tx)
+    return {KeyKind.EMAIL: settings.email_cap, KeyKind.PHONE: settings.phone_cap}
 
 
 def drain(tx: Tx, at: datetime) -> int:
@@ -53,7 +58,7 @@ def drain(tx: Tx, at: datetime) -> int:
     noted = rows(tx, "DELETE FROM dirty_contact WHERE workspace_id = ? RETURNING contact_id, keys", (tx.workspace,))
     moved = {id_: {MatchKey(KeyKind(kind), value) for kind, value in json.loads(keys)} for id_, keys in noted}
     if moved:
-        _recompute(tx, {*moved, *_touched(tx, moved)}, at)
+        _recompute(tx, moved, at)
     return len(moved)
 
 
@@ -74,6 +79,8 @@ def rebuild(tx: Tx, at: datetime) -> None:
         ((tx.workspace, g, len(m), certainty, seen.get(g, to_ms(at))) for g, (m, certainty) in sorted(built.items())),
     )
     _add_totals(tx, len(built), len(ordered))
+    if not tx.is_sqlite:
+        tx.raw().execute("ANALYZE match_key, dup_member, dup_group")  # after a load there are no statistics yet
 
 
 def differences(tx: Tx) -> int:
@@ -95,128 +102,49 @@ def stored(tx: Tx) -> dict[int, tuple[tuple[int, ...], int]]:
 # --- by small steps ---------------------------------------------------------------------------------------------
 
 
-def _touched(tx: Tx, moved: Keys) -> set[int]:
-    """Whose group may change because of keys that n contacts lost or gained: those of keys with up to n above the cap.
-
-    A key with more holders joined nobody before, and joins nobody now.
-    """
-    touched: set[int] = set()
-    for key, times in Counter(key for keys in moved.values() for key in keys).items():
-        if key.kind in CAPS:
-            most = CAPS[key.kind] + times
-            found = match_keys.holders(tx, key, most + 1)
-            if len(found) <= most:
-                touched.update(found)
-    return touched
+def _recompute(tx: Tx, moved: Keys, at: datetime, *, also: Collection[int] = ()) -> None:
+    index = _Index(tx, caps(tx))
+    changed = most_that_count((key for keys in moved.values() for key in keys), index.caps)
+    neighbours = match_keys.joining(tx, changed).values()
+    found = regroup({*moved, *also}.union(*neighbours), index)
+    before = index.groups_of(found.group_of)
+    _move(tx, before, found.group_of)
+    _refresh(tx, found, before, at)
 
 
 @dataclass(slots=True)
-class _Present:
-    """What `regroup` asks for; each thing is read once."""
+class _Index:
+    """What `regroup` asks for, from the database."""
 
     tx: Tx
-    keys: dict[int, frozenset[MatchKey]] = field(default_factory=dict)
-    held: dict[MatchKey, Sequence[int]] = field(default_factory=dict)
-    shared: dict[MatchKey, bool] = field(default_factory=dict)
-    groups: dict[int, list[int]] = field(default_factory=dict)
-    apart: dict[int, dict[MatchKey, set[int]]] = field(default_factory=dict)
-    anybody_apart: bool = True
+    caps: Caps
+    before: dict[int, int] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.anybody_apart = match_keys.any_apart(self.tx)
+    def with_old_groups(self, contacts: Collection[int]) -> Collection[int]:
+        for mine, part in match_keys.among(self.tx, set(self.groups_of(contacts).values())):
+            members = f"SELECT contact_id, grp FROM dup_member WHERE workspace_id = ? AND grp {mine}"
+            self.before.update(rows(self.tx, members, (self.tx.workspace, *part)))
+        return {*contacts, *self.before}
 
-    def read_keys(self, contacts: Collection[int]) -> None:
-        self.keys.update(dict.fromkeys(contacts, frozenset()))
-        self.keys.update(match_keys.of(self.tx, contacts))
+    def groups_of(self, contacts: Collection[int]) -> dict[int, int]:
+        """The groups that contacts were in; who was in none is missing."""
+        for mine, part in match_keys.among(self.tx, [one for one in contacts if one not in self.before]):
+            groups_ = f"SELECT contact_id, grp FROM dup_member WHERE workspace_id = ? AND contact_id {mine}"
+            self.before.update(rows(self.tx, groups_, (self.tx.workspace, *part)))
+        return self.before
 
-    def keys_of(self, contact: int) -> frozenset[MatchKey]:
-        if contact not in self.keys:
-            self.read_keys([contact])
-        return self.keys[contact]
+    def keys_of(self, contacts: Collection[int]) -> Mapping[int, Collection[MatchKey]]:
+        return match_keys.of(self.tx, contacts)
 
-    def holders(self, key: MatchKey) -> Sequence[int]:
-        if key not in self.held:
-            self.held[key] = match_keys.holders(self.tx, key, holder_limit(key.kind, CAPS))
-        return self.held[key]
+    def joining(self, keys: Collection[MatchKey]) -> Mapping[MatchKey, Collection[int]]:
+        exact = {key: self.caps[key.kind] for key in keys if key.kind in self.caps}
+        return {key: held for key, held in match_keys.joining(self.tx, exact).items() if len(held) > 1}
 
-    def is_shared(self, key: MatchKey) -> bool:
-        if key not in self.shared:
-            self.shared[key] = match_keys.is_shared(self.tx, key)
-        return self.shared[key]
-
-    def old_group(self, contact: int) -> Collection[int]:
-        own = rows(
-            self.tx,
-            "SELECT grp FROM dup_member WHERE workspace_id = ? AND contact_id = ?",
-            (self.tx.workspace, contact),
-        )
-        return self._members(own[0][0]) if own else ()
-
-    def _members(self, group: int) -> list[int]:
-        if group not in self.groups:
-            found = rows(
-                self.tx,
-                "SELECT contact_id FROM dup_member WHERE workspace_id = ? AND grp = ?",
-                (self.tx.workspace, group),
-            )
-            self.groups[group] = [row[0] for row in found]
-            self.read_keys(self.groups[group])
-        return self.groups[group]
-
-    def suppressed(self, contact: int, key: MatchKey) -> Collection[int]:
-        if not self.anybody_apart:
-            return ()
-        if contact not in self.apart:
-            found = self.apart[contact] = {}
-            for item in match_keys.apart_of(self.tx, contact):
-                found.setdefault(item.key, set()).add(item.b if item.a == contact else item.a)
-        return self.apart[contact].get(key, ())
-
-    def certainty(self, members: Collection[int]) -> int:
-        """By which kinds of key the members of a group are joined."""
-        shared: dict[MatchKey, list[int]] = {}
-        for contact in members:
-            for key in self.keys_of(contact):
-                if key.kind in CAPS:
-                    shared.setdefault(key, []).append(contact)
-        return _certainty(key.kind for key, held in shared.items() if len(held) > 1 and self._joins(key, held))
-
-    def _joins(self, key: MatchKey, held: Sequence[int]) -> bool:
-        if self.is_shared(key) or len(self.holders(key)) > CAPS[key.kind]:
-            return False
-        return any(other not in self.suppressed(one, key) for one, other in combinations(held, 2))
-
-
-def _certainty(kinds: Iterable[KeyKind]) -> int:
-    found = set(kinds)
-    return 1 if len(found) > 1 else 2 if KeyKind.EMAIL in found else 3
-
-
-def _recompute(tx: Tx, touched: Collection[int], at: datetime) -> None:
-    present = _Present(tx)
-    present.read_keys(touched)
-    moved = regroup(
-        touched,
-        present.old_group,
-        present.holders,
-        present.keys_of,
-        present.suppressed,
-        present.is_shared,
-        CAPS,
-    )
-    if not moved:
-        return
-    before = _groups_of(tx, moved)
-    _move(tx, before, moved)
-    _refresh(tx, present, before, moved, at)
-
-
-def _groups_of(tx: Tx, contacts: Collection[int]) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for part, marks in match_keys.chunks(contacts):
-        mine = f"workspace_id = ? AND contact_id IN ({marks})"
-        found.update(rows(tx, f"SELECT contact_id, grp FROM dup_member WHERE {mine}", (tx.workspace, *part)))
-    return found
+    def apart(self, contacts: Collection[int]) -> Mapping[MatchKey, Collection[Pair]]:
+        found: dict[MatchKey, set[Pair]] = {}
+        for item in match_keys.apart_among(self.tx, contacts):
+            found.setdefault(item.key, set()).add((item.a, item.b))
+        return found
 
 
 def _move(tx: Tx, before: Mapping[int, int], after: Mapping[int, int]) -> None:
@@ -234,17 +162,17 @@ def _move(tx: Tx, before: Mapping[int, int], after: Mapping[int, int]) -> None:
     )
 
 
-def _refresh(tx: Tx, present: _Present, before: Mapping[int, int], after: Mapping[int, int], at: datetime) -> None:
+def _refresh(tx: Tx, found: Regrouped, before: Mapping[int, int], at: datetime) -> None:
     """Bring the rows of the groups up to date, and the totals by what they differ."""
-    components: dict[int, list[int]] = {}
-    for contact, group in after.items():
+    members: dict[int, list[int]] = {group: [] for group in found.kinds}
+    for contact, group in found.group_of.items():
         if group:
-            components.setdefault(group, []).append(contact)
-    old = _group_rows(tx, {*before.values(), *components})
+            members[group].append(contact)
+    old = _group_rows(tx, {*before.values(), *members})
     new: dict[int, tuple[int, int, int]] = {}
-    for group, members in components.items():
-        seen = [old[before[contact]][2] for contact in members if before.get(contact) in old]
-        new[group] = (len(members), present.certainty(members), min(seen, default=to_ms(at)))
+    for group, own in members.items():
+        seen = [old[before[contact]][2] for contact in own if before.get(contact) in old]
+        new[group] = (len(own), _certainty(found.kinds[group]), min(seen, default=to_ms(at)))
     gone = old.keys() - new.keys()
     write(tx, "DELETE FROM dup_group WHERE workspace_id = ? AND grp = ?", [(tx.workspace, group) for group in gone])
     write(
@@ -254,16 +182,14 @@ def _refresh(tx: Tx, present: _Present, before: Mapping[int, int], after: Mappin
         " first_seen = excluded.first_seen",
         [(tx.workspace, group, *row) for group, row in new.items() if old.get(group) != row],
     )
-    _add_totals(tx, len(new) - len(old), sum(map(len, components.values())) - len(before))
+    _add_totals(tx, len(new) - len(old), sum(map(len, members.values())) - len(before))
 
 
 def _group_rows(tx: Tx, groups_: Collection[int]) -> dict[int, tuple[int, int, int]]:
     found: dict[int, tuple[int, int, int]] = {}
-    for part, marks in match_keys.chunks(groups_):
-        mine = f"workspace_id = ? AND grp IN ({marks})"
-        for group, *row in rows(
-            tx, f"SELECT grp, size, certainty, first_seen FROM dup_group WHERE {mine}", (tx.workspace, *part)
-        ):
+    for mine, part in match_keys.among(tx, groups_):
+        known = f"SELECT grp, size, certainty, first_seen FROM dup_group WHERE workspace_id = ? AND grp {mine}"
+        for group, *row in rows(tx, known, (tx.workspace, *part)):
             found[group] = (row[0], row[1], row[2])
     return found
 
@@ -279,18 +205,22 @@ def _add_totals(tx: Tx, groups_: int, contacts: int) -> None:
         )
 
 
+def _certainty(found: Collection[KeyKind]) -> int:
+    return 1 if len(found) > 1 else 2 if KeyKind.EMAIL in found else 3
+
+
 # --- anew -------------------------------------------------------------------------------------------------------
 
 
 def _from_scratch(tx: Tx) -> dict[int, tuple[Sequence[int], int]]:
     """Every group: its id, its members in order, its certainty. The database sorts out the keys that join."""
-    shared = {item.key for item in match_keys.shared(tx)}
+    shared, most = {item.key for item in match_keys.shared(tx)}, caps(tx)
     apart: dict[MatchKey, set[Pair]] = {}
     for item in match_keys.all_apart(tx):
         apart.setdefault(item.key, set()).add((item.a, item.b))
     keys: dict[int, list[MatchKey]] = {}
     joining: list[tuple[MatchKey, list[int]]] = []
-    for kind, cap in CAPS.items():
+    for kind, cap in most.items():
         for key, held in match_keys.sharing(tx, kind, cap):
             if key in shared:
                 continue
@@ -298,7 +228,7 @@ def _from_scratch(tx: Tx) -> dict[int, tuple[Sequence[int], int]]:
                 keys.setdefault(contact, []).append(key)
             joining.append((key, held))
     told = [(a, b, key) for key, pairs in apart.items() for a, b in pairs]
-    found = groups(keys, (), told, CAPS)
+    found = groups(keys, (), told, most)
     group_of = {contact: group for group, members in found.items() for contact in members}
     kinds: dict[int, set[KeyKind]] = {}
     for key, held in joining:

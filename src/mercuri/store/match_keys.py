@@ -54,18 +54,35 @@ def rows(tx: Tx, statement: str, parameters: Sequence[Any]) -> list[Any]:
 
 
 def write(tx: Tx, statement: str, parameters: Iterable[Sequence[Any]]) -> None:
-    """A statement with `?` marks, once for each set of parameters."""
+    """A statement with `?` marks, once for each set of parameters; no row may be inserted twice."""
     sets = list(parameters)
-    if sets:
-        tx.raw().executemany(statement if tx.is_sqlite else statement.replace("?", "%s"), sets)
+    if tx.is_sqlite and sets:
+        tx.raw().executemany(statement, sets)
+    elif sets:
+        _write_postgresql(tx, statement.replace("?", "%s"), sets)
 
 
-def chunks(ids: Collection[int]) -> Iterator[tuple[list[int], str]]:
-    """Ids in lists short enough for one statement, each with its marks."""
-    rest = list(ids)
-    for start in range(0, len(rest), _CHUNK):
-        part = rest[start : start + _CHUNK]
-        yield part, ",".join("?" * len(part))
+def _write_postgresql(tx: Tx, statement: str, sets: Sequence[Sequence[Any]]) -> None:
+    """Rows go into one statement, with a list for each column: a statement for each takes several times as long."""
+    head, inserts, rest = statement.partition(" VALUES ")
+    if not inserts:
+        tx.raw().executemany(statement, sets)
+        return
+    lists = ", ".join(f"%s::{'text' if isinstance(value, str) else 'bigint'}[]" for value in sets[0])
+    columns = [list(column) for column in zip(*sets, strict=True)]
+    tx.raw().execute(f"{head} SELECT * FROM unnest({lists}){rest.partition(')')[2]}", columns)
+
+
+def among(tx: Tx, ids: Collection[int]) -> Iterator[tuple[str, list[Any]]]:
+    """The condition "is one of these ids", with its parameters; as often as it takes."""
+    everyone = list(ids)
+    if not tx.is_sqlite:
+        if everyone:
+            yield "= ANY(?)", [everyone]
+        return
+    for start in range(0, len(everyone), _CHUNK):
+        part = everyone[start : start + _CHUNK]
+        yield f"IN ({','.join('?' * len(part))})", part
 
 
 # --- keys -------------------------------------------------------------------------------------------------------
@@ -75,14 +92,18 @@ def due(tx: Tx, ids: Collection[int]) -> dict[int, frozenset[MatchKey]]:
     """The keys that contacts should have by their present values: none for those deleted, absorbed or erased."""
     names: dict[int, dict[str, str]] = {}
     addresses: dict[int, list[Address]] = {}
-    for part, marks in chunks(ids):
-        alive = f"workspace_id = ? AND id IN ({marks}) AND deleted_at IS NULL AND merged_into IS NULL"
-        for id_, first, last, custom in rows(
-            tx, f"SELECT id, first_name, last_name, custom FROM contact WHERE {alive}", (tx.workspace, *part)
+    for mine, part in among(tx, ids):
+        # Whether they live is asked as a value: as a condition, a PostgreSQL without statistics answers from one of the
+        # indexes of all living contacts, and reads it whole.
+        columns = "id, first_name, last_name, custom, deleted_at IS NULL AND merged_into IS NULL"
+        for id_, first, last, custom, is_alive in rows(
+            tx, f"SELECT {columns} FROM contact WHERE workspace_id = ? AND id {mine}", (tx.workspace, *part)
         ):
+            if not is_alive:
+                continue
             company = loads(custom).get("company", "") if '"company"' in custom else ""
             names[id_] = {"first_name": first, "last_name": last, "custom.company": company} if company else {}
-        usable = f"workspace_id = ? AND contact_id IN ({marks}) AND normal IS NOT NULL"
+        usable = f"workspace_id = ? AND contact_id {mine} AND normal IS NOT NULL"
         for id_, kind, normal, extension in rows(
             tx, f"SELECT contact_id, kind, normal, extension FROM contact_address WHERE {usable}", (tx.workspace, *part)
         ):
@@ -93,11 +114,9 @@ def due(tx: Tx, ids: Collection[int]) -> dict[int, frozenset[MatchKey]]:
 def of(tx: Tx, ids: Collection[int]) -> dict[int, frozenset[MatchKey]]:
     """The keys that contacts have in the index; who has none is missing."""
     found: dict[int, list[MatchKey]] = {}
-    for part, marks in chunks(ids):
-        mine = f"workspace_id = ? AND contact_id IN ({marks})"
-        for id_, kind, value in rows(
-            tx, f"SELECT contact_id, kind, value FROM match_key WHERE {mine}", (tx.workspace, *part)
-        ):
+    for mine, part in among(tx, ids):
+        keys = f"SELECT contact_id, kind, value FROM match_key WHERE workspace_id = ? AND contact_id {mine}"
+        for id_, kind, value in rows(tx, keys, (tx.workspace, *part)):
             found.setdefault(id_, []).append(MatchKey(_KINDS[kind], value))
     return {id_: frozenset(keys) for id_, keys in found.items()}
 
@@ -140,6 +159,46 @@ def holders(tx: Tx, key: MatchKey, limit: int) -> list[int]:
     ]
 
 
+def joining(tx: Tx, most: Mapping[MatchKey, int]) -> dict[MatchKey, list[int]]:
+    """The holders of keys, ascending, of those that nobody declared shared and that at most so many contacts hold.
+
+    Of a crowd no more than one above the highest of the limits is read.
+    """
+    found: dict[MatchKey, list[int]] = {}
+    for kind in {key.kind for key in most}:
+        limits = {key.value: limit for key, limit in most.items() if key.kind == kind}
+        for value, ids in _first_holders(tx, kind, limits, 1 + max(limits.values())):
+            if len(ids) <= limits[value]:
+                found[MatchKey(kind, value)] = ids
+    return found
+
+
+def _first_holders(tx: Tx, kind: KeyKind, values: Collection[str], limit: int) -> Iterator[tuple[str, list[int]]]:
+    together = "group_concat(contact_id)" if tx.is_sqlite else "string_agg(contact_id::text, ',')"
+    for asked, part in _asked(tx, values):
+        for value, ids in rows(
+            tx,
+            f"SELECT asked.column1, (SELECT {together} FROM (SELECT contact_id FROM match_key WHERE workspace_id = ?"
+            " AND kind = ? AND value = asked.column1 ORDER BY contact_id LIMIT ?) AS held)"
+            f" FROM {asked} WHERE NOT EXISTS (SELECT 1 FROM shared_value WHERE workspace_id = ? AND kind = ?"
+            " AND value = asked.column1)",
+            (tx.workspace, kind.value, limit, *part, tx.workspace, kind.value),
+        ):
+            if ids:
+                yield value, sorted(map(int, ids.split(",")))
+
+
+def _asked(tx: Tx, values: Collection[str]) -> Iterator[tuple[str, list[Any]]]:
+    """Values as a table `asked`, with its parameters; as often as it takes."""
+    everything = list(values)
+    if not tx.is_sqlite:
+        yield "unnest(?::text[]) AS asked(column1)", [everything]
+        return
+    for start in range(0, len(everything), _CHUNK):
+        part = everything[start : start + _CHUNK]
+        yield f"(VALUES {','.join(['(?)'] * len(part))}) AS asked", part
+
+
 def count(tx: Tx, key: MatchKey) -> int:
     """How many contacts hold a key."""
     found = rows(
@@ -176,16 +235,6 @@ def sharing(tx: Tx, kind: KeyKind, most: int) -> Iterator[tuple[MatchKey, list[i
 
 
 # --- shared values ------------------------------------------------------------------------------------------------
-
-
-def is_shared(tx: Tx, key: MatchKey) -> bool:
-    """Whether a person declared the value shared."""
-    found = rows(
-        tx,
-        "SELECT 1 FROM shared_value WHERE workspace_id = ? AND kind = ? AND value = ?",
-        (tx.workspace, key.kind.value, key.value),
-    )
-    return bool(found)
 
 
 def shared(tx: Tx) -> list[Shared]:
@@ -230,6 +279,18 @@ def any_apart(tx: Tx) -> bool:
 def apart_of(tx: Tx, contact: int) -> list[Apart]:
     """Who was told apart from a contact, and for what."""
     return [_apart(row) for row in rows(tx, f"{_APART} AND (a = ? OR b = ?)", (tx.workspace, contact, contact))]
+
+
+def apart_among(tx: Tx, contacts: Collection[int]) -> list[Apart]:
+    """The pairs told apart that hold one of these contacts, or two of them."""
+    if not any_apart(tx):
+        return []
+    found: dict[tuple[int, int, MatchKey], Apart] = {}
+    for mine, part in among(tx, contacts):
+        for row in rows(tx, f"{_APART} AND (a {mine} OR b {mine})", (tx.workspace, *part, *part)):
+            item = _apart(row)
+            found[item.a, item.b, item.key] = item
+    return list(found.values())
 
 
 def all_apart(tx: Tx) -> list[Apart]:

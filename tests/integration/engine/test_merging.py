@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 from tests.support.duplicates import MANAGER, Team, a_team
 
-from mercuri.core.match import KeyKind, MatchKey
-from mercuri.engine import dedupe, edit
+from mercuri.core.match import CAPS, KeyKind, MatchKey
+from mercuri.core.settings import SettingRefused
+from mercuri.engine import consent_setup, dedupe, edit
 from mercuri.engine.app import Actor
 from mercuri.errors import Clash, Forbidden, NotFound, UserError
 from mercuri.store import changes, contacts, match_keys
 from mercuri.store.database import Database
-from mercuri.store.groups import CAPS
 
 PHONE = "+44 7911 123456"
 
@@ -404,3 +404,16 @@ def test_the_nightly_check_finds_and_mends_what_is_wrong(team: Team) -> None:
 
     assert team.groups() == {ana: (ana, a)}
     assert dedupe.nightly_check(team.app, team.ws) == 0
+
+
+def test_another_cap_moves_the_groups_at_once(team: Team) -> None:
+    ids = [team.add(first_name=f"P{n}", email="office@example.org") for n in range(3)]
+
+    consent_setup.change_workspace(team.app, team.ws, "email_cap", "2", MANAGER)
+    assert team.groups() == {}
+    assert [one.value for one in dedupe.shared_values(team.app, team.ws)] == ["office@example.org"]
+    consent_setup.change_workspace(team.app, team.ws, "email_cap", "3", MANAGER)
+
+    assert team.groups() == {ids[0]: tuple(ids)}
+    with pytest.raises(SettingRefused):
+        consent_setup.change_workspace(team.app, team.ws, "phone_cap", "1", MANAGER)
