@@ -1,4 +1,4 @@
-"""C1 to C3: order and repetition do not matter, a stop is final but for the person, only the closer opens."""
+"""The laws of consent, C1 to C4 and C6, by their numbers. C5 speaks of HubSpot: `test_consent_rules`, `machine`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mercuri.core import consent_values
 from mercuri.core.consent import (
     ConsentEvent,
     Register,
@@ -20,6 +21,7 @@ from mercuri.core.consent import (
     state_of,
     to_json,
 )
+from mercuri.core.settings import ConsentItem
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 KINDS = {
@@ -56,6 +58,7 @@ REGISTERS = HISTORIES.map(state_of)
 def test_order_repetition_and_grouping_of_events_do_not_matter(
     history: list[ConsentEvent], data: st.DataObject
 ) -> None:
+    """C1."""
     shuffled = data.draw(st.permutations(history))
     repeated = shuffled + data.draw(st.lists(st.sampled_from(history), max_size=4) if history else st.just([]))
     cut = data.draw(st.integers(0, len(repeated)))
@@ -69,6 +72,7 @@ def test_order_repetition_and_grouping_of_events_do_not_matter(
 @settings(max_examples=150, deadline=None)
 @given(REGISTERS, REGISTERS, REGISTERS)
 def test_joining_is_commutative_associative_and_idempotent(a: Registers, b: Registers, c: Registers) -> None:
+    """C1."""
     assert join(a, b) == join(b, a)
     assert join(a, join(b, c)) == join(join(a, b), c)
     assert join(a, a) == a
@@ -80,6 +84,7 @@ def test_joining_is_commutative_associative_and_idempotent(a: Registers, b: Regi
 def test_after_a_stop_of_the_person_nobody_else_makes_it_sendable(
     before: list[ConsentEvent], after: list[ConsentEvent]
 ) -> None:
+    """C2."""
     stop = ConsentEvent(
         "sms",
         "+447911123456",
@@ -100,6 +105,7 @@ def test_after_a_stop_of_the_person_nobody_else_makes_it_sendable(
 def test_an_event_opens_only_if_it_is_an_in_by_the_closer_or_by_the_person(
     history: list[ConsentEvent], event: ConsentEvent
 ) -> None:
+    """C3."""
     registers = state_of(history)
 
     before, after = shown(registers), shown(hear(registers, event))
@@ -114,11 +120,31 @@ def test_an_event_opens_only_if_it_is_an_in_by_the_closer_or_by_the_person(
 @settings(max_examples=200, deadline=None)
 @given(HISTORIES)
 def test_whatever_is_sendable_has_a_proof_and_whatever_is_shown_a_sentence(history: list[ConsentEvent]) -> None:
+    """C6."""
     verdict = shown(state_of(history))
 
     assert verdict.reason.endswith(".")
     if verdict.sendable:
         assert any(event.state is State.IN for event in history)
+
+
+ITEMS = st.sampled_from(
+    [
+        ConsentItem("sms", "opt_in", "a"),
+        ConsentItem("sms", "opt_out", "a"),
+        ConsentItem("sms", "enumeration", "a", {"Yes": "in", "No": "out"}, options=("Yes", "No")),
+        ConsentItem("sms", "date_pair", in_property="a", out_property="b"),
+    ]
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(ITEMS, st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from(["", " ", "\u00a0"])))
+def test_a_blank_or_a_property_that_was_not_asked_for_says_nothing(
+    item: ConsentItem, properties: dict[str, str]
+) -> None:
+    """C4."""
+    assert consent_values.heard(item, properties) is None
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,4 +1,4 @@
-"""C2, C4, C6 against the tables: whatever happens in whatever order, labels and states are what the evidence gives."""
+"""C1, C2, C6 against the tables, on both databases: labels and states are what the evidence gives, whatever happens."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ numbers = st.integers(0, 4)
 
 
 class Consent(RuleBasedStateMachine):
-    """People, staff and a portal speak of three numbers, while contacts come, change, go and return."""
+    """People, staff, files and a portal speak of three numbers, while contacts come, change, go and return."""
+
+    backend = "sqlite"
 
     @initialize()
     def begin(self) -> None:
         self.stack = contextlib.ExitStack()
         directory = self.stack.enter_context(tempfile.TemporaryDirectory())
-        database = self.stack.enter_context(fresh_database("sqlite", Path(directory)))
+        database = self.stack.enter_context(fresh_database(self.backend, Path(directory)))
         self.world = self.stack.enter_context(a_world(database))
         mapped = PortalSettings(consent_mapping=(ConsentItem("sms", "opt_in", "sms_opt_in"),))
         with self.world.app.db.write(self.world.ws) as tx:
@@ -92,10 +94,11 @@ class Consent(RuleBasedStateMachine):
             edit.erase_contact(self.world.app, self.world.ws, contact, OWNER)
             self.contacts.remove(contact)
 
-    @rule(phone=phones)
-    def import_a_file(self, phone: str) -> None:
+    @rule(phone=phones, said=st.sampled_from(["", "yes", "no", "maybe"]))
+    def import_a_file(self, phone: str, said: str) -> None:
         self._tick()
-        edit.import_csv(self.world.app, self.world.ws, ["first_name,phone\n", f"Bo,{phone}\n"], None, OWNER, False)
+        lines = ["first_name,phone,consent.sms\n", f"Bo,{phone},{said}\n"]
+        edit.import_csv(self.world.app, self.world.ws, lines, None, OWNER, False, "paper forms")
         with self.world.app.db.read(self.world.ws) as tx:
             known = [held.id for batch in contacts.each(tx) for held in batch]
         self.contacts += [id_ for id_ in known if id_ not in self.contacts]
@@ -209,7 +212,16 @@ class Consent(RuleBasedStateMachine):
                 assert all(isinstance(event.register, Register) for event in found.evidence)
 
 
-TestConsent = Consent.TestCase
-TestConsent.settings = settings(
+class ConsentOnPostgresql(Consent):
+    """The same on PostgreSQL."""
+
+    backend = "postgresql"
+
+
+_SETTINGS = settings(
     max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
+TestConsent = Consent.TestCase
+TestConsent.settings = _SETTINGS
+TestConsentOnPostgresql = ConsentOnPostgresql.TestCase
+TestConsentOnPostgresql.settings = settings(_SETTINGS, max_examples=6)
