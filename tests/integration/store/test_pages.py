@@ -306,3 +306,12 @@ def test_the_index_of_sqlite_holds_exactly_what_the_contacts_hold(sqlite_databas
 
         tx.execute("INSERT INTO contact_fts (contact_fts, rank) VALUES ('integrity-check', 1)")
         assert tx.execute("SELECT count(*) FROM contact_fts_docsize").scalar() == 10
+
+
+def test_a_load_leaves_the_index_of_sqlite_in_one_part(sqlite_database: Database) -> None:
+    with sqlite_database.write(ACME) as tx:
+        for _ in range(3):
+            contacts.insert_many(tx, CAST)
+        search.index_missing(tx)
+
+        assert tx.execute("SELECT count(DISTINCT segid) FROM contact_fts_idx").scalar() == 1
