@@ -33,8 +33,10 @@ def read_changes(work: Work) -> None:
         return  # a preview that has just read everything keeps nothing: it would count these twice
     if "windows" not in work.checkpoint:
         _begin(work)
-    while work.checkpoint["windows"]:
-        _read_window(work, Window(*work.checkpoint["windows"][0]))
+    while windows := work.checkpoint["windows"]:
+        if _read_window(work, Window(*windows[0])):
+            # The next step stores it; a window that is read twice changes nothing.
+            work.checkpoint["windows"] = windows[1:]
     with work.step() as tx:
         _end(tx, work)
 
@@ -49,24 +51,23 @@ def _begin(work: Work) -> None:
     looked = int(portal.reading.get("looked", watermark))
     due = now - looked >= SECOND_LOOK / timedelta(milliseconds=1)
     window = increment(min(looked, watermark) if due else watermark, now, OVERLAP // timedelta(milliseconds=1))
-    with work.step():
-        work.checkpoint["windows"] = [list(astuple(window))]
-        work.checkpoint["until"] = now
-        work.checkpoint["looked"] = watermark if due else looked
+    # The next step stores them: until then, a run that is cut short has read nothing.
+    work.checkpoint["windows"] = [list(astuple(window))]
+    work.checkpoint["until"] = now
+    work.checkpoint["looked"] = watermark if due else looked
 
 
-def _read_window(work: Work, window: Window) -> None:
-    """Read one window to its end, or put smaller ones in its place."""
+def _read_window(work: Work, window: Window) -> bool:
+    """Read one window to its end (True), or put smaller ones in its place."""
     seen: set[RecordId] = set()
     for _ in range(TRIES):
         expected = _read_pages(work, window, seen)
         if expected is None:
-            return
+            return False
         if len(seen) >= expected:
-            with work.step():
-                work.checkpoint["windows"] = work.checkpoint["windows"][1:]
-            return
+            return True
     _replace(work, window, _halves(window))
+    return False
 
 
 def _read_pages(work: Work, window: Window, seen: set[RecordId]) -> int | None:

@@ -66,10 +66,11 @@ def _begin(work: Work) -> None:
 
 def match_aside(work: Work) -> None:
     """Match the records that were put aside, now that all of them are in."""
+    with work.look() as tx:
+        if not links.waiting(tx, work.portal_id, work.run.id, limit=1):
+            return
     with work.step() as tx:
-        aside = links.waiting(tx, work.portal_id, work.run.id)
-        if aside:
-            pull.store_aside(tx, work, aside)
+        pull.store_aside(tx, work, links.waiting(tx, work.portal_id, work.run.id))
 
 
 def _reached(work: Work, portion: Portion, created: int, tx: Tx) -> None:

@@ -98,8 +98,8 @@ def look_in_bin(work: Work) -> None:
     with work.look() as tx:
         known = links.of_records(tx, work.portal_id, [record.id for record in page.records])
     look_at(work, [link.record_id for link in known.values() if _is_awake(link)])
-    with work.step() as tx:
-        if page.after != work.portal.reading.get("bin"):
+    if page.after != work.portal.reading.get("bin"):
+        with work.step() as tx:
             work.note_reading(tx, bin=page.after)
 
 

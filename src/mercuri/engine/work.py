@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -110,11 +110,9 @@ class Work:
         if self.progress:
             self.progress(self.run)
 
-    @contextmanager
-    def look(self) -> Iterator[Tx]:
+    def look(self) -> AbstractContextManager[Tx]:
         """A transaction that only reads."""
-        with self.app.db.read(self.ws) as tx:
-            yield tx
+        return self.app.db.read(self.ws)
 
     def is_cancelled(self) -> bool:
         """Whether a person asked the run to stop."""

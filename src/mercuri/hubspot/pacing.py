@@ -52,16 +52,16 @@ class Pacer:
         """Block until the request may go; hand the turn back to `landed` when its answer is here.
 
         Raises RateLimited when HubSpot asked for a silence longer than `max_wait` seconds or this lane's part of
-        the day is used up, and Cancelled when `cancelled` says so.
+        the day is used up, and Cancelled when `cancelled` says so while it waits.
         """
         with self._changed:
             ticket = self._budget.join(lane, search)
             try:
                 while True:
-                    _check(cancelled)
                     wait = self._budget.wait(ticket, self._now())
                     if wait <= 0:
                         return self._budget.go(ticket, self._now())
+                    _check(cancelled)
                     self._pause(min(wait, LOOK_EVERY))
             finally:
                 self._budget.leave(ticket)

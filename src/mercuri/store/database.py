@@ -11,7 +11,7 @@ import fcntl
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -172,11 +172,9 @@ class Database:
         finally:
             self._writer.release()
 
-    @contextmanager
-    def read(self, workspace: WorkspaceId) -> Iterator[Tx]:
+    def read(self, workspace: WorkspaceId) -> AbstractContextManager[Tx]:
         """A transaction that only reads; on SQLite it sees one moment and waits for no writer."""
-        with self._begin(workspace, write=False) as tx:
-            yield tx
+        return self._begin(workspace, write=False)
 
     @contextmanager
     def _begin(self, workspace: WorkspaceId, *, write: bool) -> Iterator[Tx]:

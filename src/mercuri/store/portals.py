@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -266,7 +266,7 @@ def save_schema(tx: Tx, portal: PortalId, properties: Sequence[Property], at: da
         tx.execute(sa.update(tables.property_schema).where(*mine, _s.name.in_(gone)).values(gone_at=to_ms(at)))
     if new:
         tx.execute(sa.delete(tables.property_schema).where(*mine, _s.name.in_([p.name for p in new])))
-        rows = [(tx.workspace, portal, p.name, dumps(asdict(p)), to_ms(at)) for p in new]
+        rows = [(tx.workspace, portal, p.name, _body(p), to_ms(at)) for p in new]
         tx.insert_many(tables.property_schema, ("workspace_id", "portal_id", "name", "body", "seen_at"), rows)
     return gone
 
@@ -281,6 +281,11 @@ def gone(tx: Tx, portal: PortalId) -> dict[str, datetime]:
     query = sa.select(_s.name, _s.gone_at).where(_s.workspace_id == tx.workspace, _s.portal_id == portal)
     found = tx.execute(query.where(_s.gone_at.is_not(None)).order_by(_s.name))
     return {name: moment for name, at in found if (moment := maybe_moment(at)) is not None}
+
+
+def _body(of: Property) -> str:
+    values = {each.name: getattr(of, each.name) for each in fields(of)}
+    return dumps({**values, "options": [asdict(option) for option in of.options]})
 
 
 @lru_cache(maxsize=2_000)
