@@ -63,14 +63,15 @@ class Statement:
     def __init__(self, made: Made, *, lists: Sequence[str] = ()) -> None:
         self._made = made
         self._lists = lists
-        self._compiled: dict[tuple[str, ...] | tuple[Any, ...], _Compiled] = {}
+        self._compiled: dict[tuple[Any, ...], _Compiled] = {}
 
     def run(self, driver: Any, dialect: Dialect, params: Mapping[str, Any]) -> Rows:
         """Run it on a driver's connection, inside its transaction."""
-        if self._lists:
-            params = {**params, **{name: _padded(params[name]) for name in self._lists}}
-        compiled = self._for(dialect, params)
-        given = {**compiled.constants, **self._spelled_out(params)}
+        lists = {name: _padded(params[name]) for name in self._lists}
+        compiled = self._for(dialect, params, lists)
+        given = {**params, **compiled.constants}
+        for name, values in lists.items():
+            given.update((f"{name}_{number}", value) for number, value in enumerate(values, 1))
         names = compiled.names
         cursor = driver.execute(compiled.text, given if names is None else [given[name] for name in names])
         rows = [] if cursor.description is None else list(map(compiled.row, cursor.fetchall()))
@@ -78,34 +79,33 @@ class Statement:
 
     def run_each(self, driver: Any, dialect: Dialect, sets: Sequence[Mapping[str, Any]]) -> None:
         """Run it for each set of parameters, all with the same names; without lists and without an answer."""
-        compiled = self._for(dialect, sets[0])
+        compiled = self._for(dialect, sets[0], {})
         names = compiled.names
         given = [{**compiled.constants, **params} for params in sets]
         rows = given if names is None else [[params[name] for name in names] for params in given]
         driver.cursor().executemany(compiled.text, rows)
 
-    def _spelled_out(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters with a name for each value of a list, as SQLAlchemy names them."""
-        given = dict(params)
-        for name in self._lists:
-            given.update((f"{name}_{number}", value) for number, value in enumerate(given.pop(name), 1))
-        return given
-
-    def _for(self, dialect: Dialect, params: Mapping[str, Any]) -> _Compiled:
-        key = (dialect.name, *(len(params[name]) for name in self._lists))
+    def _for(self, dialect: Dialect, params: Mapping[str, Any], lists: Mapping[str, Sequence[Any]]) -> _Compiled:
+        """The form for a dialect and for lists of these lengths."""
+        key = (dialect.name, *map(len, lists.values()))
         found = self._compiled.get(key)
         if found is None:
-            found = self._compiled[key] = self._compile(dialect, params)
+            found = self._compiled[key] = self._compile(dialect, {**params, **lists})
         return found
 
     def _compile(self, dialect: Dialect, params: Mapping[str, Any]) -> _Compiled:
         compiled = self._made.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
         expanded = compiled.construct_expanded_state(params, escape_names=False)
-        given = self._spelled_out(params)
-        constants = {name: value for name, value in expanded.parameters.items() if name not in given}
         names = expanded.positiontup if compiled.positional else None
-        return _Compiled(expanded.statement, names, constants, _row_maker(self._made))
+        return _Compiled(
+            expanded.statement, names, self._constants(expanded.parameters, params), _row_maker(self._made)
+        )
+
+    def _constants(self, all_: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that the statement itself holds: all but those that were given, and those of the lists."""
+        listed = {f"{name}_{number}" for name in self._lists for number in range(1, len(params[name]) + 1)}
+        return {name: value for name, value in all_.items() if name not in params and name not in listed}
 
 
 def _row_maker(made: Made) -> Callable[[Any], Any]:

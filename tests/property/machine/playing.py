@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -24,7 +23,8 @@ from tests.support.world import a_world
 from mercuri.sandbox.api import STATIC_TOKEN
 from mercuri.sandbox.oauth import KNOWN_SCOPES
 from mercuri.sandbox.records import Event
-from mercuri.store.database import Database
+from mercuri.store.database import ANY, Database
+from mercuri.store.schema import TABLES, search_state
 
 #: What themes do before anything else.
 _BEGIN: Mapping[str, Callable[[Life], None]] = {
@@ -66,7 +66,7 @@ ACTS: Mapping[str, Act] = {
 
 def play(history: History, happened: Counter[str] | None = None) -> None:
     """Live through a history to its rest, counting what happens. Raises Violation where a law is broken."""
-    with _database() as database, a_world(database, Ticking(), lag_ms=history.setup.lag_s * 1000) as world:
+    with a_world(_database(), Ticking(), lag_ms=history.setup.lag_s * 1000) as world:
         life = Life(world, history.setup, ACTS, Counter() if happened is None else happened)
         with in_one_thread(partial(people.before_taking, life)), in_any_order(history.setup):
             _begin(life)
@@ -76,29 +76,26 @@ def play(history: History, happened: Counter[str] | None = None) -> None:
 
 
 @cache
-def _file() -> tuple[Path, Database]:
-    """The database of this process: emptied before each history, so that compiled statements are kept."""
+def _of_this_process() -> Database:
     directory = Path(tempfile.mkdtemp(prefix="mercuri-machine-", dir=_memory()))
     Finalize(None, shutil.rmtree, [directory], {"ignore_errors": True}, exitpriority=0)
     with fresh_url("sqlite", directory) as url:
-        file = Path(url.removeprefix("sqlite:///"))
-    shutil.copy(file, file.with_suffix(".empty"))
-    return file, Database.open(url)
+        return Database.open(url)
 
 
 def _memory() -> str | None:
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
-@contextmanager
-def _database() -> Iterator[Database]:
-    file, database = _file()
-    database.close()
-    for more in ("-wal", "-shm"):
-        file.with_name(file.name + more).unlink(missing_ok=True)
-    shutil.copy(file.with_suffix(".empty"), file)
-    yield database
-    database.close()
+def _database() -> Database:
+    """The database of this process, emptied: so its connection keeps its prepared statements."""
+    database = _of_this_process()
+    with database.write(ANY) as tx:
+        for table in ("sqlite_sequence", *(table.name for table in TABLES if table is not search_state)):
+            tx.raw().execute(f'DELETE FROM "{table}"')
+        tx.raw().execute("UPDATE search_state SET upto = 0")
+        tx.raw().execute("INSERT INTO contact_fts (contact_fts) VALUES ('delete-all')")
+    return database
 
 
 def _begin(life: Life) -> None:

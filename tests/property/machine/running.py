@@ -60,7 +60,7 @@ def go(life: Life, asked: Run, at: Sequence[Moment] = ()) -> Run | None:
 
 def _deleted(life: Life) -> set[ContactId]:
     with life.world.app.db.read(life.world.ws) as tx:
-        return {ContactId(row.id) for row in tx.execute("SELECT id FROM contact WHERE deleted_at IS NOT NULL")}
+        return {ContactId(id_) for (id_,) in tx.raw().execute("SELECT id FROM contact WHERE deleted_at IS NOT NULL")}
 
 
 def _check_run(life: Life, done: Run, before: set[ContactId]) -> None:
