@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.property.machine import History, Setup, Step, Violation, draw, play, shorten
-from tests.property.machine.histories import Moment
+from tests.property.machine.histories import NUMBERS, Moment
 from tests.property.machine.removed import RULES, without
 
 #: Histories of this suite; `python -m tests.property.machine` plays as many as one likes.
@@ -54,6 +54,39 @@ NEEDED = {
             _EDIT,
             Step("sync", at=(Moment("write", 0, "late", later=130),)),
             Step("edit_here", field="first_name", value="Cleo"),
+            Step("sync"),
+        ),
+    ),
+    # HubSpot's box is ticked after a person said stop.
+    "word of the person": History(
+        Setup(theme="consent"),
+        (
+            Step("new_there", values=(*_ANN, ("phone", NUMBERS[0]))),
+            Step("sync"),
+            Step("say", value="STOP"),
+            Step("sync"),
+            Step("tick", value="true"),
+            Step("sync"),
+        ),
+    ),
+    # A mapped property vanishes, where erased values are erased on the other side too.
+    "pause of a field": History(
+        Setup(theme="schema", blanks="erase"),
+        (
+            Step("new_there", values=_ANN),
+            Step("sync"),
+            Step("change_schema", field="first_name", value="gone"),
+            Step("edit_there", field="last_name", value="Kim"),
+            Step("sync"),
+        ),
+    ),
+    # A contact is imported while a property is of another type, which is put right later.
+    "taking up of a field": History(
+        Setup(theme="schema"),
+        (
+            Step("new_there", values=_ANN),
+            Step("change_schema", field="first_name", value="number"),
+            Step("wait", value="4000"),
             Step("sync"),
         ),
     ),

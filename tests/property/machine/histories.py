@@ -234,9 +234,8 @@ class Drawing:
         if what == "act":
             act = self.edit() if rng.random() < 0.8 else self.rare()
             return Moment(point, number, "act", act=act)
-        return Moment(
-            point, number, pick(["lost_before", "lost_after", "lost_after", "429", "500"]), times=pick([1, 6])
-        )
+        faults = ["lost_before", "lost_after", "lost_after", "500", *([] if self.theme == "limits" else ["429"])]
+        return Moment(point, number, pick(faults), times=pick([1, 6]))
 
     def who(self) -> int:
         return self.rng.randrange(self.people)

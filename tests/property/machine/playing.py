@@ -11,7 +11,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
-from tests.property.machine import hints, merges, people, running, schema, undoing, words
+from tests.property.machine import hints, limits, merges, people, running, schema, undoing, words
 from tests.property.machine.abreast import in_any_order
 from tests.property.machine.histories import CROWD, MAPPED, History
 from tests.property.machine.laws import demand, norm, stored
@@ -31,6 +31,7 @@ _BEGIN: Mapping[str, Callable[[Life], None]] = {
     "hints": hints.begin,
     "schema": schema.begin,
     "consent": words.begin,
+    "limits": limits.begin,
 }
 
 #: The kinds of steps.

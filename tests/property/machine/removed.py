@@ -7,9 +7,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from mercuri.core import consent
+from mercuri.core.consent import Entry, Registers, State
 from mercuri.core.diff import Base
 from mercuri.core.echo import Echo
-from mercuri.engine import creating, parting, sending, settle, sweep
+from mercuri.engine import creating, parting, portal, run, sending, settle, sweep
 from mercuri.engine.work import Work
 from mercuri.errors import HubSpotError
 from mercuri.hubspot.client import Outcome
@@ -67,6 +69,26 @@ def _patience() -> _Patches:
     yield patch.object(sending, "may_come", lambda *_: False)
 
 
+def _word_of_the_person() -> _Patches:
+    """Whoever said yes last opens a number, whoever closed it."""
+
+    def reopened(registers: Registers, entry: Entry) -> bool:
+        later = [registers.person, registers.staff, *registers.crm.values()]
+        return any(one is not None and one.state is State.IN and one.at > entry.at for one in later)
+
+    yield patch.object(consent, "_reopened", reopened)
+
+
+def _pause() -> _Patches:
+    """The portal's schema is not looked at: what vanished reads as empty."""
+    yield patch.object(run, "active_mapping", lambda mapping, _: mapping)
+
+
+def _taking_up() -> _Patches:
+    """What was missed while a property was away is not read later."""
+    yield patch.object(portal, "_take_up", lambda *_: None)
+
+
 def _brake() -> _Patches:
     """Deletions go through, however many."""
     for module in (parting, sweep):
@@ -89,6 +111,9 @@ RULES: Mapping[str, Callable[[], _Patches]] = {
     "unique property": _unique_property,
     "history check": _history_check,
     "patience": _patience,
+    "word of the person": _word_of_the_person,
+    "pause of a field": _pause,
+    "taking up of a field": _taking_up,
     "brake": _brake,
     "per-field compare-and-set": _compare_and_set,
 }

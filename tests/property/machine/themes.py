@@ -72,6 +72,11 @@ def _consent(drawing: Drawing) -> list[Step]:
     return [step, *([drawing.sync()] if rng.random() < 0.5 else [])]
 
 
+def _limits(drawing: Drawing) -> list[Step]:
+    """Much happens at once, and all of it is read again."""
+    return [*(drawing.edit() for _ in range(drawing.rng.choice([1, 2, 4]))), Step("sync", full=True), drawing.sync()]
+
+
 #: By name: what draws a few steps of it.
 THEMES: Mapping[str, Story] = {
     "late": _late,
@@ -79,4 +84,5 @@ THEMES: Mapping[str, Story] = {
     "merges": _merges,
     "schema": _schema,
     "consent": _consent,
+    "limits": _limits,
 }
