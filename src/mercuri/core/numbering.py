@@ -1,7 +1,7 @@
 """The world's numbering plans: typed text -> country code and national number, and whether such a number exists.
 
 The plans are those of `phonenumbers`, and so are the answers: a test compares them. What is done here without its
-parser is what most texts are, a number with its country code in plain digits, at a fraction of the cost.
+parser is what most texts are, a number in plain digits as it is written abroad or at home, at a fraction of the cost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 # Else the numbers of several countries drive each other's regular expressions out of Python's cache of 512.
 phonenumbers.enable_pattern_cache()
 
-_PLAIN = re.compile(r"\+[1-9][0-9 ().-]*")
+_PLAIN = re.compile(r"(\+[1-9]|\(?[0-9])[0-9 ().-]*")
+_Match = Callable[[str], re.Match[str] | None]
 _PUNCTUATION = str.maketrans("", "", "+ ().-")
 #: The kinds of numbers that a plan describes; most numbers are of the first two.
 _KINDS = (
@@ -56,8 +57,11 @@ class _Region(NamedTuple):
 
 def parse(text: str, region: str | None) -> Number | None:
     """Read a number; one without a country code belongs to `region`. None for what cannot be read as one."""
-    if _PLAIN.fullmatch(text) and (number := _international(text.translate(_PUNCTUATION))):
-        return number
+    if _PLAIN.fullmatch(text):
+        digits = text.translate(_PUNCTUATION)
+        number = _international(digits) if text[0] == "+" else _domestic(digits, region) if region else None
+        if number is not None:
+            return number
     try:
         found = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
@@ -80,20 +84,55 @@ def is_valid(number: Number) -> bool:
 
 
 def _international(digits: str) -> Number | None:
-    """The number behind a plus; None where its plan would strip or rewrite the first digits of the national part."""
+    """The number behind a plus; None where its plan asks for more than to leave out a national prefix."""
     for end in (1, 2, 3):
         code = int(digits[:end])
         if code in COUNTRY_CODE_TO_REGION_CODE:
             national = digits[end:]
-            prefix = _national_prefix(code)(national)
-            return None if len(national) < 2 or (prefix and prefix.end()) else Number(code, national)
+            dialling = _dialling(code, COUNTRY_CODE_TO_REGION_CODE[code][0])
+            return _without_prefix(code, national, dialling) if len(national) > 1 else None
     return None
 
 
+def _domestic(digits: str, region: str) -> Number | None:
+    """The number as it is dialled in a region; None where it may be dialled abroad, and as above."""
+    code = _code_of(region)
+    dialling = _dialling(code, region)
+    if dialling.abroad(digits) or digits.startswith(str(code)):
+        return None
+    return _without_prefix(code, digits, dialling)
+
+
+def _without_prefix(code: int, digits: str, dialling: _Dialling) -> Number | None:
+    prefix = dialling.prefix(digits)
+    if not prefix or not prefix.end():
+        return Number(code, digits)
+    national = digits[prefix.end() :]
+    is_plain = prefix.lastindex is None and len(national) in dialling.lengths and dialling.any_kind(national)
+    return Number(code, national) if is_plain else None
+
+
+class _Dialling(NamedTuple):
+    """How numbers are dialled in a region: the prefixes for abroad and for the country, and what follows them."""
+
+    abroad: _Match
+    prefix: _Match
+    lengths: frozenset[int]
+    any_kind: _Match
+
+
 @cache
-def _national_prefix(code: int) -> Callable[[str], re.Match[str] | None]:
-    main = _plan(code, COUNTRY_CODE_TO_REGION_CODE[code][0])
-    return re.compile(main.national_prefix_for_parsing or "").match
+def _dialling(code: int, region: str) -> _Dialling:
+    plan = _plan(code, region)
+    return _Dialling(
+        re.compile(plan.international_prefix or "(?!)").match,
+        re.compile(plan.national_prefix_for_parsing or "").match,
+        frozenset(plan.general_desc.possible_length),
+        re.compile(plan.general_desc.national_number_pattern).fullmatch,
+    )
+
+
+_code_of = cache(phonenumbers.country_code_for_region)
 
 
 @cache
