@@ -89,7 +89,7 @@ def _page(tx: object, start: int) -> list[Observed]:
     new = [
         NewContact(
             {"first_name": "Ana", "phone": _phone(n)},
-            {},
+            None,
             (Address("phone", _phone(n), _phone(n), "phone", primary=True),),
             NOW,
             RunId(1),

@@ -82,7 +82,7 @@ def _fill(app: App, ws: WorkspaceId, count: int) -> list[ContactId]:
     ids: list[ContactId] = []
     for start in range(0, count, _PAGE):
         people = [person(number) for number in range(start, min(count, start + _PAGE))]
-        new = [NewContact(fields, {}, addresses_of(fields, "US"), app.now()) for fields in people]
+        new = [NewContact(fields, None, addresses_of(fields, "US"), app.now()) for fields in people]
         with app.db.write(ws) as tx:
             made = contacts.insert_many(tx, new, bulk=True)
             dedupe.contacts_loaded(tx, dict(zip(made, new, strict=True)))

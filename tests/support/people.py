@@ -32,7 +32,7 @@ def a_contact(
         named = {"first_name": "Ana", "last_name": "Duarte", "phone": "+447911123456", "email": "ana@example.org"}
     return NewContact(
         fields=named,
-        origins=dict.fromkeys(named, origin),
+        origin=origin,
         addresses=addresses_of(named, "US"),
         created_at=at,
         run=run,

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from mercuri.core.settings import Blanks, Direction, Policy
 
@@ -20,8 +21,7 @@ TIE = timedelta(seconds=60)
 Norm = Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """What was last seen here and there when a field was settled, and why the two may differ.
 
     `why` is same, filled, kept_blank, stored_differently, one_way, undone or resolved; or chosen, while a value that a

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mercuri.core.contact import Address
 from mercuri.core.normalise import fold_name, phone_key
@@ -31,9 +31,8 @@ class KeyKind(enum.IntEnum):
     HUBSPOT_PAIR = 14
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class MatchKey:
-    """A normal value that suggests that its holders are one person."""
+class MatchKey(NamedTuple):
+    """A normal value that suggests that its holders are one person. A tuple: sets of them are hashed all the time."""
 
     kind: KeyKind
     value: str

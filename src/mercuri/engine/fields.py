@@ -17,17 +17,21 @@ ADDITIONAL_EMAILS = "hs_additional_emails"
 
 
 def addresses(
-    fields: Mapping[str, str], mapping: Sequence[MappingItem], region: str, properties: Mapping[str, str] | None = None
+    fields: Mapping[str, str], phones: Sequence[str], region: str, properties: Mapping[str, str] | None = None
 ) -> tuple[Address, ...]:
-    """All phone numbers and e-mails of a contact: its fields, and the further e-mails of its record (`properties`)."""
+    """All phone numbers and e-mails of a contact: its fields, and the further e-mails of its record (`properties`).
+
+    `phones` are the further fields that hold a phone number (`phone_fields`).
+    """
     more_emails = further_emails(properties or {})
-    more_phones = [(name, fields[name]) for name in phone_fields(mapping) if fields.get(name)]
+    more_phones = [(name, fields[name]) for name in phones if fields.get(name)]
     return addresses_of(fields, region, more_emails, more_phones)
 
 
 def further_emails(properties: Mapping[str, str]) -> list[str]:
     """The e-mails of a record beside its first."""
-    return [email for email in properties.get(ADDITIONAL_EMAILS, "").split(";") if email.strip()]
+    listed = properties.get(ADDITIONAL_EMAILS)
+    return [email for email in listed.split(";") if email.strip()] if listed else []
 
 
 def phone_fields(mapping: Sequence[MappingItem]) -> list[str]:

@@ -320,7 +320,7 @@ def _united(mine: Sequence[Address], others: Sequence[Address]) -> list[Address]
         if _form(address) not in seen:
             seen.add(_form(address))
             first = address.normal is not None and not any(a.primary for a in united if a.kind == address.kind)
-            united.append(replace(address, label=MERGED, primary=first))
+            united.append(address._replace(label=MERGED, primary=first))
     return united
 
 

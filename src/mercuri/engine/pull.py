@@ -13,7 +13,7 @@ from mercuri.core.mapping import fields_of
 from mercuri.engine import closer, consent, dedupe, follow, matching, preview, remote_merges
 from mercuri.engine.closer import Closer
 from mercuri.engine.consent import Observed
-from mercuri.engine.fields import ADDITIONAL_EMAILS, addresses
+from mercuri.engine.fields import ADDITIONAL_EMAILS, addresses, phone_fields
 from mercuri.engine.matching import Newcomer
 from mercuri.engine.reconcile import Ledger, first_bases, first_fields, reconcile, refresh_emails
 from mercuri.engine.shadow import kept
@@ -193,17 +193,13 @@ class _Page:
         self._create([n for n in newcomers if n.record_id not in done], times)
 
     def _newcomers(self, properties: Mapping[RecordId, Mapping[str, str]]) -> list[Newcomer]:
-        work = self.work
-        fields = {
-            record: {item.field: values[item.property] for item in work.mapping if item.property in values}
-            for record, values in properties.items()
-        }
-        return [
-            Newcomer(
-                record, properties[record], values, addresses(values, work.mapping, work.region, properties[record])
-            )
-            for record, values in fields.items()
-        ]
+        named = [(item.field, item.property) for item in self.work.mapping]
+        phones, region = phone_fields(self.work.mapping), self.work.region
+        found = []
+        for record, values in properties.items():
+            fields = {field: values[name] for field, name in named if name in values}
+            found.append(Newcomer(record, values, fields, addresses(fields, phones, region, values)))
+        return found
 
     def _keep_out(self, erased: Collection[RecordId], buried: Mapping[RecordId, ContactId]) -> None:
         rows = [
@@ -289,9 +285,7 @@ class _Page:
         return [one for one in newcomers if one.record_id in allowed]
 
     def _new(self, one: Newcomer, origin: Origin) -> NewContact:
-        fields = first_fields(self.work, one.fields)
-        origins = dict.fromkeys((name for name, value in fields.items() if value), origin)
-        return NewContact(fields, origins, one.addresses, self.at, self.work.run.id)
+        return NewContact(first_fields(self.work, one.fields), origin, one.addresses, self.at, self.work.run.id)
 
     def _plan(self, newcomers: Sequence[Newcomer], excluded: Collection[RecordId]) -> None:
         """What a preview says of new records: the row names the record, since there is no contact yet."""

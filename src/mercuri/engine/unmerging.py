@@ -145,7 +145,7 @@ def _addresses_back(tx: Tx, survivor: Held, journal: Mapping[str, Any]) -> list[
     mine = {_form(address) for address in kept}
     # A field that went back brings its address back with it.
     lost = [address for address in before if _form(address) not in mine and address.label != merging.MERGED]
-    return _with_primaries([*kept, *(replace(address, primary=False) for address in lost)])
+    return _with_primaries([*kept, *(address._replace(primary=False) for address in lost)])
 
 
 def _with_primaries(found: Sequence[Address]) -> list[Address]:
@@ -154,7 +154,7 @@ def _with_primaries(found: Sequence[Address]) -> list[Address]:
         first = address.normal is not None and not any(
             a.primary for a in [*done, *found] if a.kind == address.kind and a is not address
         )
-        done.append(replace(address, primary=True) if first else address)
+        done.append(address._replace(primary=True) if first else address)
     return done
 
 

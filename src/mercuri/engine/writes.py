@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from mercuri.core.contact import STANDARD, Address, ContactId, Origin
@@ -62,8 +62,8 @@ def checked_fields(values: Mapping[str, str]) -> dict[str, str]:
 def new_contact(values: Mapping[str, str], by: By, rules: Rules) -> NewContact:
     """A contact to be, with its addresses."""
     filled = {name: value for name, value in values.items() if value}
-    found = fields.addresses(filled, rules.mapping, rules.region)
-    return NewContact(filled, dict.fromkeys(filled, by.origin), found, by.at)
+    found = fields.addresses(filled, fields.phone_fields(rules.mapping), rules.region)
+    return NewContact(filled, by.origin, found, by.at)
 
 
 def insert(tx: Tx, new: Sequence[NewContact], by: By) -> list[ContactId]:
@@ -98,13 +98,14 @@ def addresses_after(
 
     The record's `properties`, where given, say anew which further e-mails it has.
     """
-    own = {"phone", "email", *fields.phone_fields(rules.mapping), *(("more_emails",) if properties is not None else ())}
-    mine = list(fields.addresses({**now.fields, **values}, rules.mapping, rules.region, properties))
+    phones = fields.phone_fields(rules.mapping)
+    own = {"phone", "email", *phones, *(("more_emails",) if properties is not None else ())}
+    mine = list(fields.addresses({**now.fields, **values}, phones, rules.region, properties))
     known = {(a.kind, a.normal or a.raw, a.extension) for a in mine}
     for address in contact_rows.addresses(tx, [now.id]).get(now.id, ()):
         if address.label not in own and (address.kind, address.normal or address.raw, address.extension) not in known:
             has_primary = any(a.primary for a in mine if a.kind == address.kind)
-            mine.append(replace(address, primary=address.normal is not None and not has_primary))
+            mine.append(address._replace(primary=address.normal is not None and not has_primary))
     return mine
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +14,7 @@ from mercuri.core.contact import Address, ContactId, Fields, Origin, RunId
 from mercuri.core.normalise import clean_text, fold_name
 from mercuri.store import schema, search
 from mercuri.store.database import Tx
-from mercuri.store.jsons import loads
+from mercuri.store.jsons import dumps_text, dumps_texts, loads
 from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import from_ms, maybe_moment, to_ms
 
@@ -23,8 +22,6 @@ from mercuri.store.times import from_ms, maybe_moment, to_ms
 KEY_LENGTH = 200
 _CUSTOM = "custom."
 _PREFIX = len(_CUSTOM)
-#: A text as JSON, written here by hand since a first load writes two columns of it for every contact.
-_json = json.encoder.encode_basestring
 #: Most ids in one statement.
 _CHUNK = 2_000
 _c = schema.contact.c
@@ -76,10 +73,10 @@ HELD_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class NewContact:
-    """A contact to be. `origins` names a field's source; a field with a value and no origin has none."""
+    """A contact to be. `origin` is the source of every field that has a value; None leaves them without one."""
 
     fields: Fields = field(repr=False)
-    origins: Mapping[str, Origin] = field(repr=False)
+    origin: Origin | None = field(repr=False)
     addresses: Sequence[Address] = field(repr=False)
     created_at: datetime
     run: RunId | None = None
@@ -108,7 +105,7 @@ def storable(fields: Fields) -> dict[str, str]:
 
 
 def contact_row(tx: Tx, id_: ContactId, new: NewContact, fields: dict[str, str]) -> tuple[Any, ...]:
-    created = to_ms(new.created_at)
+    created, name = to_ms(new.created_at), folded_name(fields)
     return (
         id_,
         tx.workspace,
@@ -117,12 +114,12 @@ def contact_row(tx: Tx, id_: ContactId, new: NewContact, fields: dict[str, str])
         fields.get("phone", ""),
         fields.get("email", ""),
         custom_text(fields),
-        origins_text(fields, new.origins),
+        "{}" if new.origin is None else f'{{"*":{_origin_text(new.origin)}}}',
         new.subscribed,
         new.status_reason,
-        name_key(fields),
+        name_key(name, fields),
         email_key(fields),
-        search.text_of(fields, new.addresses),
+        search.text_of(name, new.addresses),
         created,
         created,
         new.run,
@@ -131,14 +128,18 @@ def contact_row(tx: Tx, id_: ContactId, new: NewContact, fields: dict[str, str])
 
 def custom_text(fields: Fields) -> str:
     """The fields beyond the standard four, as JSON."""
-    custom = [f"{_json(n[_PREFIX:])}:{_json(value)}" for n, value in fields.items() if n.startswith(_CUSTOM)]
-    return "{" + ",".join(custom) + "}"
+    return dumps_texts({name[_PREFIX:]: value for name, value in fields.items() if name.startswith(_CUSTOM)})
 
 
-def name_key(fields: Fields) -> str:
-    """The sort key of a contact's name; who has none stands under their e-mail or phone."""
+def folded_name(fields: Fields) -> str:
+    """The name to sort and search by, last name first."""
     last, first = fields.get("last_name", "")[:KEY_LENGTH], fields.get("first_name", "")[:KEY_LENGTH]
-    return fold_name(f"{last} {first}")[:KEY_LENGTH] or email_key(fields) or fields.get("phone", "")[:KEY_LENGTH]
+    return fold_name(f"{last} {first}")
+
+
+def name_key(name: str, fields: Fields) -> str:
+    """The sort key of a contact with this folded name; who has none stands under their e-mail or phone."""
+    return name[:KEY_LENGTH] or email_key(fields) or fields.get("phone", "")[:KEY_LENGTH]
 
 
 def email_key(fields: Fields) -> str:
@@ -153,12 +154,12 @@ def origins_text(fields: Fields, origins: Mapping[str, Origin]) -> str:
     same = all(origin is first or origin == first for origin in origins.values())
     if same and all(name in origins for name, value in fields.items() if value):
         return '{"*":' + _origin_text(first) + "}"
-    return "{" + ",".join(f"{_json(name)}:{_origin_text(origin)}" for name, origin in origins.items()) + "}"
+    return "{" + ",".join(f"{dumps_text(name)}:{_origin_text(origin)}" for name, origin in origins.items()) + "}"
 
 
 def _origin_text(origin: Origin) -> str:
     run = "null" if origin.run is None else origin.run
-    return f"[{_json(origin.kind)},{_json(origin.by)},{to_ms(origin.at)},{run}]"
+    return f"[{dumps_text(origin.kind)},{dumps_text(origin.by)},{to_ms(origin.at)},{run}]"
 
 
 def read_origins(stored: str, fields: Fields) -> dict[str, Origin]:

@@ -142,15 +142,16 @@ def _without_stale(tx: Tx, id_: ContactId, new: Sequence[Address], stale: Collec
 def _write(
     tx: Tx, id_: ContactId, fields: Fields, origins: Mapping[str, Origin], new: Sequence[Address], at: datetime
 ) -> None:
+    name = rows.folded_name(fields)
     tx.run(
         _WRITE,
         this=id_,
         **{name: fields[name] for name in STANDARD},
         custom=rows.custom_text(fields),
         origins=rows.origins_text(fields, origins),
-        name_key=rows.name_key(fields),
+        name_key=rows.name_key(name, fields),
         email_key=rows.email_key(fields),
-        search=search.text_of(fields, new),
+        search=search.text_of(name, new),
         at=to_ms(at),
     )
     _replace_addresses(tx, id_, new)

@@ -12,7 +12,7 @@ from sqlalchemy import Row, and_, bindparam, case, delete, exists, func, insert,
 from mercuri.core.contact import ContactId, LinkState, PortalId, RecordId, RunId
 from mercuri.core.diff import Base
 from mercuri.store.database import Tx
-from mercuri.store.jsons import dumps, loads
+from mercuri.store.jsons import dumps_text, dumps_texts, loads
 from mercuri.store.schema import contact as contact_table
 from mercuri.store.schema import link as table
 from mercuri.store.schema import record_alias
@@ -253,8 +253,8 @@ def _values(tx: Tx, portal: PortalId, link: Link) -> tuple[object, ...]:
         link.record_id,
         link.contact_id,
         link.state.value,
-        dumps({name: [base.local, base.remote, base.why] for name, base in link.base.items()}),
-        dumps(dict(link.shadow)),
+        _base_text(link.base),
+        dumps_texts(link.shadow),
         maybe_ms(link.remote_at),
         maybe_ms(link.seen_at) or 0,
         link.run,
@@ -263,6 +263,15 @@ def _values(tx: Tx, portal: PortalId, link: Link) -> tuple[object, ...]:
         link.excluded,
         link.created_there,
     )
+
+
+def _base_text(bases: Mapping[str, Base]) -> str:
+    """Bases as JSON."""
+    rows = [
+        f"{dumps_text(name)}:[{dumps_text(local)},{dumps_text(remote)},{dumps_text(why)}]"
+        for name, (local, remote, why) in bases.items()
+    ]
+    return "{" + ",".join(rows) + "}"
 
 
 def _link(row: Row[Any]) -> Link:

@@ -9,7 +9,7 @@ a time. PostgreSQL has pg_trgm, or reads every contact where that is missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from mercuri.core.contact import Address
@@ -23,11 +23,9 @@ _PHONE_LIKE = re.compile(r"[\d\s()+./-]*\d[\d\s()+./-]*")
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 
 
-def text_of(fields: Mapping[str, str], addresses: Iterable[Address]) -> str:
-    """The text under which a contact is found."""
-    words = fold_name(
-        f"{fields.get('first_name', '')[:_WORD_LIMIT]} {fields.get('last_name', '')[:_WORD_LIMIT]}"
-    ).split()
+def text_of(name: str, addresses: Iterable[Address]) -> str:
+    """The text under which a contact is found; `name` is folded."""
+    words = name.split()
     for address in addresses:
         if address.kind == "phone":
             words += _digits(address)

@@ -61,15 +61,14 @@ def test_a_bulk_load_and_single_inserts_never_give_an_id_twice(database: Databas
 
 
 def test_every_value_keeps_its_origin(database: Database) -> None:
-    mixed = replace(a_contact(), origins={"first_name": BY_USER, "email": BY_HUBSPOT})
-    same_run = replace(BY_HUBSPOT, run=RunId(7))
+    of_a_run = replace(BY_HUBSPOT, run=RunId(7))
 
-    one, other = _insert(database, mixed, a_contact(origin=same_run))
+    known, unknown = _insert(database, a_contact(origin=of_a_run), replace(a_contact(), origin=None))
 
     with database.read(ACME) as tx:
-        found = contacts.held(tx, [one, other])
-    assert found[one].origins == {"first_name": BY_USER, "email": BY_HUBSPOT}
-    assert found[other].origins == dict.fromkeys(a_contact().fields, same_run)
+        found = contacts.held(tx, [known, unknown])
+    assert found[known].origins == dict.fromkeys(a_contact().fields, of_a_run)
+    assert found[unknown].origins == {}
 
 
 def test_a_changed_value_has_its_own_origin_and_the_others_keep_theirs(database: Database) -> None:

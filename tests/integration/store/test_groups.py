@@ -154,7 +154,7 @@ def test_placeholders_join_nobody(team: Team) -> None:
 
 def test_a_bulk_load_writes_keys_and_one_rebuild_makes_the_groups(team: Team) -> None:
     new = [
-        NewContact({"phone": phone}, {}, addresses_of({"phone": phone}, "GB"), START)
+        NewContact({"phone": phone}, None, addresses_of({"phone": phone}, "GB"), START)
         for phone in ("+44 7911 123456", "07911 123456", "07400 123456")
     ]
     with team.app.db.write(team.ws) as tx:

@@ -297,7 +297,7 @@ def test_the_index_of_sqlite_holds_exactly_what_the_contacts_hold(sqlite_databas
     with sqlite_database.write(ACME) as tx:
         ana, bo, *_ = contacts.insert_many(tx, CAST)
         contacts.insert_many(tx, CAST, bulk=True)
-        contacts.change_fields(tx, ana, {"last_name": "Marsh"}, CAST[0].origins["email"], CAST[0].addresses)
+        contacts.change_fields(tx, ana, {"last_name": "Marsh"}, CAST[0].origin, CAST[0].addresses)
         contacts.erase(tx, bo)
 
         search.index_missing(tx)
