@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mercuri.core.contact import ContactId, RecordId
+from mercuri.engine import follow
 from mercuri.engine.reconcile import Ledger, reconcile
 from mercuri.engine.work import Work
 from mercuri.store import contacts, links, outbox, portals
@@ -64,7 +65,7 @@ def _note_unlinked(work: Work) -> None:
     after = ContactId(0)
     while True:
         with work.step() as tx:
-            found = links.unlinked_contacts(tx, work.portal_id, after=after)
+            found = links.unlinked_contacts(tx, work.portal_id, but=follow.ARCHIVED_HERE, after=after)
             outbox.note_many(tx, work.portal_id, "contact", {str(contact): {} for contact in found}, work.now)
         if not found:
             return

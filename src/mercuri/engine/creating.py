@@ -11,7 +11,7 @@ from mercuri.core.mapping import fields_of, properties_of
 from mercuri.core.normalise import blank, normalise_email
 from mercuri.core.retry import FailureClass
 from mercuri.core.settings import OWN_ID_PROPERTY, MatchBy
-from mercuri.engine import failing
+from mercuri.engine import failing, follow
 from mercuri.engine.consent import Observed
 from mercuri.engine.flights import Flight, ask
 from mercuri.engine.matching import own_value
@@ -28,6 +28,7 @@ from mercuri.store.database import Tx
 from mercuri.store.links import Link
 from mercuri.store.outbox import Intent, Pending
 
+_ID = "hs_object_id"
 _TAKEN = "Another contact here is linked to the HubSpot record with this e-mail."
 _MERGE = "Merge the two contacts, or change the e-mail of one."
 _NOT_MATCHED = "HubSpot has a record with this e-mail, and matching is switched off."
@@ -39,19 +40,28 @@ _FILL = "Give it a name, an e-mail or a phone number."
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A contact to be created there; `email` is its normal form, "" without a usable one."""
+    """A contact to be created there; `email` is its normal form, "" without a usable one.
+
+    `archived` is the record that it had until it was deleted here.
+    """
 
     held: Held
     payload: Mapping[str, str]
     email: str
+    archived: RecordId | None
 
 
-def create(work: Work, people: Sequence[Held], pending: Mapping[ContactId, Pending]) -> Flight[None]:
-    """Create records for contacts without one, or link them with the record that has their e-mail."""
+def create(
+    work: Work, people: Sequence[Held], archived: Mapping[ContactId, RecordId], pending: Mapping[ContactId, Pending]
+) -> Flight[None]:
+    """Create records for contacts without one, or link them with the record that has their e-mail.
+
+    `archived`: the records that we archived when their contacts were deleted here. Only a person can restore those.
+    """
     if not people:
         return
     work.portal = ensure_own_id(work.app, work.ws, work.portal, work.client)
-    candidates = [_candidate(work, held) for held in people]
+    candidates = [_candidate(work, held, archived.get(held.id)) for held in people]
     emails = sorted({one.email for one in candidates if one.email})
     there: Mapping[str, Record] = {}
     if emails:
@@ -63,14 +73,14 @@ def create(work: Work, people: Sequence[Held], pending: Mapping[ContactId, Pendi
         yield from _send(work, intents, pending)
 
 
-def _candidate(work: Work, held: Held) -> _Candidate:
+def _candidate(work: Work, held: Held, archived: RecordId | None) -> _Candidate:
     payload = {name: value for name, value in properties_of(held.fields, work.mapping).items() if not blank(value)}
     email = normalise_email(payload.get("email", ""))
-    return _Candidate(held, payload, email if isinstance(email, str) else "")
+    return _Candidate(held, payload, email if isinstance(email, str) else "", archived)
 
 
 def _intent(work: Work, one: _Candidate) -> Intent:
-    return Intent(one.held.id, "create", one.payload, {}, None, work.run.id)
+    return Intent(one.held.id, "create", one.payload, {_ID: one.archived} if one.archived else {}, None, work.run.id)
 
 
 def _adopt(
@@ -114,6 +124,11 @@ def _is_linked_elsewhere(tx: Tx, work: Work, one: _Candidate) -> bool:
     return any(other in linked and linked[other].shadow.get("email", "").casefold() == one.email for other in others)
 
 
+def own_value_of(work: Work, intent: Intent) -> str:
+    """What our own property holds in the record that a create makes."""
+    return own_value(work, intent.contact_id, intent.observed.get(_ID, ""))
+
+
 def has_own_id(work: Work) -> bool:
     """Whether the portal has our own unique property, so that a create can be repeated safely."""
     return bool(work.portal.account.get("own_id"))
@@ -134,6 +149,7 @@ def adopt(
         return
     if known is not None:
         links.remove(tx, work.portal_id, [record.id])
+    _leave(tx, work, held.id)
     link = Link(
         record.id, held.id, LinkState.LIVE, {}, kept(record.properties), record.updated_at, ledger.at, work.run.id
     )
@@ -169,7 +185,7 @@ def _upsert(work: Work, intents: Sequence[Intent]) -> list[Outcome]:
     """By our own property where the portal has it, so that a repeated create makes no second record; else by e-mail."""
     if has_own_id(work):
         return work.client.upsert_many(
-            [Write(own_value(work, intent.contact_id), intent.payload) for intent in intents], OWN_ID_PROPERTY
+            [Write(own_value_of(work, intent), intent.payload) for intent in intents], OWN_ID_PROPERTY
         )
     names = [item.property for item in work.mapping if item.direction.value != "in"]
     # By e-mail, HubSpot blanks what is not sent: every mapped property goes, and only to a record that is new.
@@ -231,8 +247,17 @@ def confirm(tx: Tx, ledger: Ledger, intent: Intent, record: Record, held: Held |
         )  # fmt: skip
     else:
         links.remove(tx, work.portal_id, [record.id])
+        if _ID in intent.observed:
+            _leave(tx, work, intent.contact_id)
         links.insert_many(tx, work.portal_id, [replace(link, base={**link.base})])
         ledger.observed.append(Observed(intent.contact_id, record.id, link.shadow, changed_at=record.updated_at))
         failures.clear(tx, work.portal_id, [contact_key(intent.contact_id)])
         work.counts["pushed_created"] += 1
     outbox.close(tx, [intent.id], "confirmed")
+
+
+def _leave(tx: Tx, work: Work, contact: ContactId) -> None:
+    """A contact that gets a record now leaves the one that was archived."""
+    old = links.of_contacts(tx, work.portal_id, [contact]).get(contact)
+    if old is not None:
+        links.save_many(tx, work.portal_id, [follow.left(old)])

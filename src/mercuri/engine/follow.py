@@ -15,6 +15,8 @@ from mercuri.store.links import NOBODY, Link
 
 GONE_THERE = "Its record was deleted in HubSpot. Restore it there to sync the contact again."
 DELETED_HERE = "It was deleted here. Restore the contact to sync it again."
+ARCHIVED_HERE = "It was deleted here, and its record archived in HubSpot. Restore the contact to create it there anew."
+LEFT = "Its contact was deleted and restored here, and has a newer record in HubSpot."
 ERASED_HERE = "This person asked to be forgotten."
 MERGED_HERE = "Its contact was merged into another one here."
 
@@ -63,6 +65,11 @@ def asleep(link: Link, at: datetime, why: str) -> Link:
 def awake(link: Link) -> Link:
     """The link once both sides are there again."""
     return replace(link, state=after_restore(link.state), archived_at=None, excluded="")
+
+
+def left(link: Link) -> Link:
+    """The link of a record that we archived, once its contact has another one: kept out, should it ever come back."""
+    return replace(link, contact_id=NOBODY, state=LinkState.UNLINKED, base={}, shadow={}, excluded=LEFT)
 
 
 def nobodys(record: Record, at: datetime, work: Work, why: str = "") -> Link:

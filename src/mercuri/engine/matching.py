@@ -83,9 +83,12 @@ def erased(tx: Tx, work: Work, newcomers: Sequence[Newcomer]) -> set[RecordId]:
     return {record for record, mine in hashes.items() if mine & listed}
 
 
-def own_value(work: Work, contact: ContactId) -> str:
-    """What HubSpot's own-id property holds for a contact: unlike any other installation's."""
-    return f"{work.own_id}-{contact}"
+def own_value(work: Work, contact: ContactId, archived: str = "") -> str:
+    """What HubSpot's own-id property holds for a contact: unlike any other installation's.
+
+    Where its record was `archived`, which goes on holding the first value, a new record gets another one.
+    """
+    return f"{work.own_id}-{contact}" + (f"-{archived}" if archived else "")
 
 
 def newcomer(work: Work, record_id: RecordId, properties: Mapping[str, str], found: tuple[Address, ...]) -> Newcomer:
@@ -99,7 +102,7 @@ def _own_ids(work: Work, newcomers: Iterable[Newcomer]) -> dict[RecordId, Contac
     found: dict[RecordId, ContactId] = {}
     for one in newcomers:
         value = one.properties.get(OWN_ID_PROPERTY, "")
-        number = value.removeprefix(start)
+        number = value.removeprefix(start).partition("-")[0]
         if value.startswith(start) and number.isdecimal():
             found[one.record_id] = ContactId(int(number))
     return found

@@ -75,7 +75,7 @@ def confirm_archives(tx: Tx, work: Work, intents: Sequence[Intent]) -> None:
     """The records are archived: their links sleep."""
     outbox.close(tx, [intent.id for intent in intents], "confirmed")
     now = links.of_records(tx, work.portal_id, [intent.record_id for intent in intents if intent.record_id])
-    links.save_many(tx, work.portal_id, [follow.asleep(link, work.now, follow.DELETED_HERE) for link in now.values()])
+    links.save_many(tx, work.portal_id, [follow.asleep(link, work.now, follow.ARCHIVED_HERE) for link in now.values()])
     changes.add_many(tx, [_archived(work, link) for link in now.values()])
     work.counts["archived"] += len(now)
 

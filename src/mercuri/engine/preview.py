@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from mercuri.core.contact import ContactId, RecordId, RunId
 from mercuri.core.diff import Act, ChangeSet, Decision
+from mercuri.engine import follow
 from mercuri.engine.work import Work
 from mercuri.hubspot.client import BATCH, HISTORY_BATCH
 from mercuri.store import changes, links, runs
@@ -36,7 +37,7 @@ def _plan_creates(work: Work) -> None:
     while True:
         with work.step() as tx:
             after = ContactId(work.checkpoint.get("planned", 0))
-            found = links.unlinked_contacts(tx, work.portal_id, after=after, limit=_BATCH)
+            found = links.unlinked_contacts(tx, work.portal_id, but=follow.ARCHIVED_HERE, after=after, limit=_BATCH)
             known = _planned(tx, work.run.id, found, LINKED)
             changes.add_many(tx, [_creation(work, contact) for contact in found if contact not in known])
             if found:

@@ -6,7 +6,7 @@ there may be something to do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -110,17 +110,18 @@ def _push(work: Work, batch: _Batch) -> Flight[None]:
         intents = _plan(tx, work, batch)
     yield from parting.archive(work, [intent for intent in intents if intent.kind == "archive"], batch.pending)
     yield from _send(work, [intent for intent in intents if intent.kind == "patch"], batch.pending)
-    yield from _create(work, _unlinked(batch), batch.pending)
+    yield from _create(work, _unlinked(batch), batch)
 
 
-def _create(work: Work, people: Sequence[Held], pending: Mapping[ContactId, Pending]) -> Flight[None]:
+def _create(work: Work, people: Sequence[Held], batch: _Batch) -> Flight[None]:
     """Create those that may be; the next run finds the others again, without a note."""
     if not people:
         return
     with work.step() as tx:
         allowed = preview.may_create(tx, work, [held.id for held in people])
-        outbox.done(tx, [pending[held.id] for held in people if held.id not in allowed])
-    yield from creating.create(work, [held for held in people if held.id in allowed], pending)
+        outbox.done(tx, [batch.pending[held.id] for held in people if held.id not in allowed])
+    archived = {contact: link.record_id for contact, link in batch.links.items()}
+    yield from creating.create(work, [held for held in people if held.id in allowed], archived, batch.pending)
 
 
 def _read(work: Work, batch: _Batch) -> Mapping[RecordId, Record]:
@@ -143,8 +144,13 @@ def _unlinked(batch: _Batch) -> list[Held]:
     return [
         held
         for contact, held in batch.held.items()
-        if is_alive(held) and contact not in batch.links and contact not in batch.unsettled
+        if is_alive(held) and contact not in batch.unsettled and _has_no_record(batch.links.get(contact), batch.records)
     ]
+
+
+def _has_no_record(link: Link | None, there: Collection[RecordId]) -> bool:
+    """Whether a contact has no record, or one that we archived when it was deleted here and that is still gone."""
+    return link is None or (link.excluded == follow.ARCHIVED_HERE and link.record_id not in there)
 
 
 def _plan(tx: Tx, work: Work, batch: _Batch) -> list[Intent]:
@@ -166,6 +172,8 @@ def _plan(tx: Tx, work: Work, batch: _Batch) -> list[Intent]:
         elif link is None:
             if not is_alive(person):
                 done.append(item)
+        elif is_alive(person) and _has_no_record(link, there):
+            continue  # it is created anew
         elif link.record_id in there and (
             intent := parting.archive_intent(work, link, person, there[link.record_id].properties)
         ):

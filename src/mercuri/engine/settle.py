@@ -8,7 +8,6 @@ from mercuri.core.contact import Record
 from mercuri.core.normalise import normalise_email
 from mercuri.core.settings import OWN_ID_PROPERTY
 from mercuri.engine import creating, parting, sending
-from mercuri.engine.matching import own_value
 from mercuri.engine.reconcile import Ledger
 from mercuri.engine.sending import Sent
 from mercuri.engine.work import Work
@@ -75,7 +74,7 @@ def _settle_creates(work: Work, intents: Sequence[Intent]) -> None:
 def _created(work: Work, intents: Sequence[Intent]) -> dict[int, Record]:
     """The records that creates made, by intent; a look by a unique value, which no index delays."""
     if creating.has_own_id(work):
-        values = {own_value(work, intent.contact_id): intent.id for intent in intents}
+        values = {creating.own_value_of(work, intent): intent.id for intent in intents}
         records = work.client.read_many(values, work.ask, id_property=OWN_ID_PROPERTY)
     else:
         emails = {normalise_email(intent.payload["email"]): intent.id for intent in intents}

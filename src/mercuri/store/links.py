@@ -212,11 +212,11 @@ def count(tx: Tx, portal: PortalId, *, state: LinkState = LinkState.LIVE) -> int
     )
 
 
-def unlinked_contacts(tx: Tx, portal: PortalId, *, after: ContactId, limit: int = 500) -> list[ContactId]:
-    """Contacts alive without any link to this portal: the next ones after an id."""
+def unlinked_contacts(tx: Tx, portal: PortalId, *, but: str, after: ContactId, limit: int = 500) -> list[ContactId]:
+    """Contacts alive without a link to this portal, `but` one excluded for this reason: the next ones after an id."""
     mine = and_(contact_table.c.workspace_id == tx.workspace, contact_table.c.id > after)
     alive = and_(contact_table.c.deleted_at.is_(None), contact_table.c.merged_into.is_(None))
-    linked = exists().where(_of(tx, portal), table.c.contact_id == contact_table.c.id)
+    linked = exists().where(_of(tx, portal), table.c.contact_id == contact_table.c.id, table.c.excluded != but)
     found = select(contact_table.c.id).where(mine, alive, ~linked).order_by(contact_table.c.id).limit(limit)
     return [ContactId(row.id) for row in tx.execute(found)]
 

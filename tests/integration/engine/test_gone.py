@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import httpx
+import pytest
 from tests.support.sandbox import SandboxTransport
 from tests.support.world import OWNER, PORTAL, World, adds_up
 
@@ -124,6 +125,71 @@ def test_a_deletion_here_is_carried_over_when_the_settings_say_so(world: World) 
 
     assert not world.sandbox.contact_ids()
     assert done.counts["archived"] == 1
+
+
+@pytest.mark.parametrize("holds", [True, False])
+@pytest.mark.parametrize("fault", ["", "lost_reply_after", "lost_reply_before"])
+def test_a_contact_restored_here_whose_record_we_archived_is_created_anew_and_once(
+    both: World, fault: str, holds: bool
+) -> None:
+    both.sandbox.switch(archived_holds_unique=holds)
+    both.sync()
+    ana = both.create(first_name="Ana", last_name="Souza")
+    both.sync()
+    first = both.link_of(ana)
+    assert first is not None
+    both.settings(deletions="archive")
+    edit.delete_contact(both.app, both.ws, ana, OWNER)
+    both.sync()
+    assert not both.sandbox.contact_ids()
+
+    edit.restore_contact(both.app, both.ws, ana, OWNER)
+    if fault:
+        both.sandbox.fault(fault, match="/batch/upsert")
+    both.sync()
+    both.clock.advance(3600)
+    both.sync()
+
+    now = both.link_of(ana)
+    assert now is not None
+    assert both.sandbox.contact_ids() == [now.record_id] != [first.record_id]
+    assert both.record(now.record_id)["lastname"] == "Souza"
+    assert (now.state, both.failures()) == (LinkState.LIVE, [])
+    both.sandbox.restore(first.record_id)
+    both.clock.advance(3600)
+    done = both.sync(full=True)
+    assert set(both.contacts()) == {ana}
+    assert done.counts["excluded"] == 1
+
+
+def test_a_contact_restored_here_keeps_the_record_that_somebody_restored_there_too(world: World) -> None:
+    record, ana = a_pair(world)
+    world.settings(deletions="archive")
+    edit.delete_contact(world.app, world.ws, ana, OWNER)
+    world.sync()
+
+    world.sandbox.restore(record)
+    edit.restore_contact(world.app, world.ws, ana, OWNER)
+    world.sync()
+
+    assert state(world, record) is LinkState.LIVE
+    assert world.sandbox.contact_ids() == [record]
+
+
+def test_a_contact_restored_here_stays_alone_when_its_record_was_deleted_there(world: World) -> None:
+    record, ana = a_pair(world)
+    other, _ = a_pair(world, "Bo")
+    world.settings(deletions="archive")
+    world.sandbox.archive(record)
+    world.clock.advance(3600)
+    world.sync(full=True)
+    assert world.contact(ana).deleted_at is not None
+
+    edit.restore_contact(world.app, world.ws, ana, OWNER)
+    world.sync()
+
+    assert world.sandbox.contact_ids() == [other]
+    assert state(world, record) is LinkState.ASLEEP
 
 
 def test_too_many_deletions_stop_the_run_and_nothing_is_written(world: World) -> None:
