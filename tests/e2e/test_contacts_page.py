@@ -189,3 +189,31 @@ def test_without_scripts_everything_can_be_read_and_edited(browser: Browser, sit
 
         expect(page.locator("h1")).to_have_text("Cleo Lind 003")
         expect(page.locator("#toasts")).to_contain_text("First name was saved.")
+
+
+def test_a_person_arranges_the_columns_and_keeps_the_list_as_a_view(page: Page) -> None:
+    page.goto("/contacts")
+    scripts_run(page)
+    menus = page.locator("#list-menus")
+
+    menus.get_by_text("Columns").press("Enter")
+    menus.get_by_label("HubSpot", exact=True).uncheck()
+    menus.get_by_role("button", name="Move E-mail to the left").press("Enter")
+    menus.get_by_role("button", name="Show these").press("Enter")
+    expect(page).to_have_url("/contacts?columns=email,phone,status,updated")
+    assert page.locator(".contacts thead th").all_inner_texts() == [
+        "Name",
+        "E-mail",
+        "Phone",
+        "Subscription",
+        "Updated",
+    ]
+
+    scripts_run(page)
+    menus.get_by_text("Not saved").press("Enter")
+    menus.get_by_label("Keep this list as").fill("Writing")
+    menus.get_by_label("Keep this list as").press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("Saved as Writing")
+    scripts_run(page)
+    menus.locator("summary").first.press("Enter")
+    expect(menus.get_by_role("link", name="Writing")).to_contain_text("230")

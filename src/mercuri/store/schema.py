@@ -78,8 +78,21 @@ membership = Table(
     _workspace(),
     Column("user_id", BigInteger, nullable=False),
     Column("role", Text, nullable=False),  # owner | manager | viewer
+    Column("first_view", BigInteger),  # the saved view that Contacts opens with
     PrimaryKeyConstraint("workspace_id", "user_id"),
 )
+
+#: Lists of contacts that people saved under a name; one without a user is everybody's.
+saved_view = Table(
+    "saved_view",
+    metadata,
+    _id(),
+    _workspace(),
+    Column("user_id", BigInteger),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False),  # the list's address, what stands behind the "?"
+)
+Index("saved_view_of_user", saved_view.c.workspace_id, saved_view.c.user_id, saved_view.c.id)
 
 session = Table(
     "session",

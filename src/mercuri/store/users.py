@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from mercuri.core.contact import WorkspaceId
 from mercuri.errors import Clash, NotFound, UserError
-from mercuri.store import schema
+from mercuri.store import schema, views
 from mercuri.store.database import Tx
 from mercuri.store.jsons import dumps, loads
 from mercuri.store.passwords import new_token, token_hash
@@ -153,6 +153,7 @@ def remove_user(tx: Tx, user_id: int) -> None:
     if _member(tx, user_id).role == "owner":
         _keep_an_owner(tx, user_id)
     end_sessions(tx, user_id)
+    views.remove_all_of(tx, user_id)
     tx.execute(sa.delete(schema.membership).where(_m.workspace_id == tx.workspace, _m.user_id == user_id))
     elsewhere = sa.exists().where(_m.user_id == user_id)
     tx.execute(sa.delete(schema.user).where(_u.id == user_id, ~elsewhere))

@@ -13,7 +13,7 @@ from starlette.types import Scope
 from mercuri.store import conflicts, duplicates
 from mercuri.web import api, auth, headers, health, problems, webhooks
 from mercuri.web.limits import BodyLimit
-from mercuri.web.pages import OPEN_ROUTERS, ROUTERS
+from mercuri.web.pages import OPEN_ROUTERS, ROUTERS, views
 from mercuri.web.pages.imports import LARGEST_BYTES
 from mercuri.web.render import STATIC, Renderer, static_mark
 from mercuri.web.services import app_of
@@ -88,8 +88,9 @@ def _navigation(request: Request) -> list[tuple[str, str, str, int]]:
     identity = request.state.identity
     with app_of(request).db.read(identity.workspace) as tx:
         groups, open_conflicts = duplicates.totals(tx).groups, conflicts.count_open(tx)
+        home = views.home(tx, identity)
     return [
-        ("contacts", "Contacts", "/contacts", 0),
+        ("contacts", "Contacts", home, 0),
         ("duplicates", "Duplicates", "/duplicates", groups),
         ("runs", "Runs", "/runs", 0),
         ("conflicts", "Conflicts", "/conflicts", open_conflicts),

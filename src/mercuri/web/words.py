@@ -30,6 +30,15 @@ def counted(value: int, one: str, many: str = "") -> str:
     return f"{number(value)} {one if value == 1 else many or one + 's'}"
 
 
+def at_least(value: int, is_exact: bool) -> str:
+    """A count that may be a lower bound.
+
+    >>> at_least(1204, True), at_least(10000, False)
+    ('1,204', '10,000+')
+    """
+    return f"{number(value)}{'' if is_exact else '+'}"
+
+
 def span(length: timedelta) -> str:
     """A length of time in its largest unit, a minute at least.
 

@@ -21,6 +21,7 @@ from mercuri.web.pages import (
     setup,
     subscription,
     sync,
+    views,
     welcome,
 )
 
@@ -32,6 +33,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     welcome.router,
     sync.router,
     contacts.router,
+    views.router,
     bulk.router,
     imports.router,
     contact.router,

@@ -3,141 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
+from starlette.datastructures import QueryParams
 
 from mercuri.core.contact import Contact, ContactId, PortalId
 from mercuri.engine.csv_export import export_csv
 from mercuri.store import duplicates, pages, portals
 from mercuri.store.database import Tx
-from mercuri.store.pages import ContactPage, Query
+from mercuri.store.pages import ContactPage
 from mercuri.store.portals import Portal
 from mercuri.web import auth, render, words
 from mercuri.web.auth import Viewer
-from mercuri.web.pages import bulk
+from mercuri.web.pages import bulk, contact_columns, views
+from mercuri.web.pages.contact_query import CHOICES, Asked, read
 from mercuri.web.pages.contact_view import record_address
+from mercuri.web.pages.naming import field_kinds
 from mercuri.web.pages.sync import sync_shown
 from mercuri.web.services import app_of, may_edit
 
 router = APIRouter()
 
-#: Rows of one page, and how many are appended by themselves before a person has to ask for more.
-PAGE = 50
+#: How many rows are appended by themselves before a person has to ask for more.
 AUTOMATIC = 300
-#: What can be chosen, by name in the address: key -> how it is said. The first choice is "any".
-CHOICES: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "status": (
-        "Subscription",
-        {"": "Any subscription", "subscribed": "Subscribed", "not_subscribed": "Not Subscribed"},
-    ),
-    "health": (
-        "HubSpot state",
-        {"": "Any HubSpot state", "in_sync": "In sync", "excluded": "Excluded", "failing": "Failing"},
-    ),
-    "duplicate": ("Duplicates", {"": "Duplicates or not", "true": "Duplicates", "false": "No duplicates"}),
-    "reach": (
-        "Phone and e-mail",
-        {
-            "": "Any address",
-            "phone": "Has a phone",
-            "-phone": "No phone",
-            "email": "Has an e-mail",
-            "-email": "No e-mail",
-        },
-    ),
-}
-SORTS = ("name", "-name", "updated", "-updated", "created", "-created", "email", "-email")
-_COLUMNS = (
-    ("Name", "name"),
-    ("Phone", ""),
-    ("E-mail", "email"),
-    ("Subscription", ""),
-    ("HubSpot", ""),
-    ("Updated", "updated"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the address asks for; a value that nobody offers counts as none."""
-
-    choices: Mapping[str, str]
-    q: str = ""
-    sort: str = "name"
-    cursor: str = ""
-    shown: int = 0
-    portal: str = ""
-
-    @property
-    def query(self) -> Query:
-        """The same for the store."""
-        reach = self.choices["reach"]
-        return Query(
-            q=self.q,
-            status=self.choices["status"] or None,
-            duplicate={"true": True, "false": False}.get(self.choices["duplicate"]),
-            portal=PortalId(self.portal) if self.portal else None,
-            health=self.choices["health"] or None,
-            has_phone={"phone": True, "-phone": False}.get(reach),
-            has_email={"email": True, "-email": False}.get(reach),
-            sort=self.sort,
-            cursor=self.cursor or None,
-            limit=PAGE,
-        )
-
-    @property
-    def is_filtered(self) -> bool:
-        """Whether anything but the order is asked for."""
-        return bool(self.q or self.portal or any(self.choices.values()))
-
-    def address(self, path: str = "/contacts", **other: str | int) -> str:
-        """The address of this list with some parts replaced, as short as it can be; it starts at the first page."""
-        parts = {"q": self.q, **self.choices, "portal": self.portal, "sort": "" if self.sort == "name" else self.sort}
-        parts.update({name: str(value) for name, value in other.items()})
-        if parts["sort"] == "name":
-            parts["sort"] = ""
-        query = urlencode({name: value for name, value in parts.items() if value})
-        return f"{path}?{query}" if query else path
-
-
-def read(parameters: Mapping[str, str]) -> Asked:
-    """What an address asks for.
-
-    >>> read({"q": " ana ", "status": "subscribed", "sort": "nonsense"}).address()
-    '/contacts?q=ana&status=subscribed'
-    """
-    choices = {name: parameters.get(name, "") for name in CHOICES}
-    shown = parameters.get("shown", "")
-    return Asked(
-        q=parameters.get("q", "").strip()[:200],
-        sort=sort if (sort := parameters.get("sort", "name")) in SORTS else "name",
-        cursor=parameters.get("cursor", ""),
-        shown=int(shown) if shown.isascii() and shown.isdigit() and len(shown) < 7 else 0,
-        portal=parameters.get("portal", "")[:50],
-        choices={name: value if value in CHOICES[name][1] else "" for name, value in choices.items()},
-    )
 
 
 @router.get("/contacts")
 def show(request: Request, viewer: Viewer) -> Response:
     """The whole page; for htmx the list, or the next rows of it."""
+    if chosen := _chosen_columns(request.query_params):
+        return render.see_other(request, read(request.query_params).address(columns=",".join(chosen)))
     asked, app = read(request.query_params), app_of(request)
     target = request.headers.get("HX-Target", "") if render.is_htmx(request) else "page"
     with app.db.read(viewer.workspace) as tx:
         known = [portal for portal in portals.all(tx) if portal.state != "disconnected"]
         context = _list(asked, pages.page(tx, asked.query), known, app.settings.hubspot_app_url)
+        context |= {"kinds": field_kinds(tx), "views": views.menu(tx, viewer, asked.text), "asked": asked}
         sync = sync_shown(tx, app.now())
         context |= {"may_edit": may_edit(request), "is_syncing": sync.is_live, "bulk_fields": bulk.fields(tx)}
         if target == "page":
             context |= {"sync": sync, **_banner(tx, viewer.data)}
     if target == "page":
-        return render.page(
-            request, "contacts.html", section="contacts", asked=asked, selects=_selects(asked), **context
-        )
+        return render.page(request, "contacts.html", section="contacts", selects=_selects(asked), **context)
     if target != "list":
         return render.page(request, "parts/contact_rows.html", **context)
     response = render.page(request, "parts/contact_list.html", **context)
@@ -145,15 +54,27 @@ def show(request: Request, viewer: Viewer) -> Response:
     return response
 
 
+def _chosen_columns(parameters: QueryParams) -> tuple[str, ...]:
+    """What the form of the columns asks for: those that are ticked, one of them a place earlier if so wanted."""
+    ticked = contact_columns.read(",".join(parameters.getlist("column"))) if "column" in parameters else ()
+    return contact_columns.moved(ticked, parameters.get("earlier", ""))
+
+
 def _list(asked: Asked, page: ContactPage, known: list[Portal], app_url: str) -> dict[str, Any]:
-    shown = asked.shown + len(page.items)
+    shown, shown_columns = asked.shown + len(page.items), contact_columns.shown(asked.columns)
     return {
         "contacts": page.items,
         "records": _records(page.items, {portal.id: portal for portal in known}, app_url),
         "total_words": _total(page),
-        "columns": [_column(asked, text, key) for text, key in _COLUMNS],
+        "columns": [
+            _column(asked, "Name", "name"),
+            *(_column(asked, c.heading, c.sort, c.style) for c in shown_columns),
+        ],
+        "shown_columns": shown_columns,
+        "other_columns": contact_columns.others(asked.columns, _own_fields(page, known)),
         "filters": _filters(asked, known),
         "is_filtered": asked.is_filtered,
+        "cleared": dict.fromkeys(("q", *CHOICES, "portal"), ""),
         "is_later_page": bool(asked.cursor),
         "first_href": asked.address(),
         "here_list": asked.address(),
@@ -175,19 +96,25 @@ def _records(items: Sequence[Contact], known: Mapping[PortalId, Portal], app_url
 
 
 def _total(page: ContactPage) -> str:
-    if page.total_is_exact:
-        return words.counted(page.total, "contact")
-    return f"{words.number(page.total)}+ contacts"
+    noun = "contact" if page.total == 1 and page.total_is_exact else "contacts"
+    return f"{words.at_least(page.total, page.total_is_exact)} {noun}"
 
 
-def _column(asked: Asked, text: str, key: str) -> dict[str, object]:
+def _own_fields(page: ContactPage, known: Sequence[Portal]) -> set[str]:
+    """The custom fields that are mapped, or that contacts of this page have: asking all contacts would take long."""
+    mapped = {item.field for portal in known for item in portal.settings.mapping}
+    held = {name for contact in page.items for name in contact.fields}
+    return {name for name in mapped | held if name.startswith("custom.")}
+
+
+def _column(asked: Asked, text: str, key: str, style: str = "") -> dict[str, object]:
     if not key:
-        return {"text": text}
+        return {"text": text, "class": style}
     direction = {key: "ascending", f"-{key}": "descending"}.get(asked.sort)
     # Times are wanted newest first, names from A; a second press turns the order round.
     first, second = ("-updated", "updated") if key == "updated" else (key, f"-{key}")
     order = second if asked.sort == first else first
-    return {"text": text, "href": asked.address(sort=order), "direction": direction}
+    return {"text": text, "href": asked.address(sort=order), "direction": direction, "class": style}
 
 
 def _filters(asked: Asked, known: list[Portal]) -> list[tuple[str, str]]:

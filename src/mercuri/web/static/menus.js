@@ -28,6 +28,16 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// The order of the columns is the order of their boxes in the form; without scripts the button asks the server to move one.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-earlier]");
+  if (!button) return;
+  event.preventDefault();
+  const line = button.parentElement;
+  if (line.previousElementSibling.querySelector("input")) line.previousElementSibling.before(line);
+  button.focus();
+});
+
 function closeOutside(event) {
   const box = event.target.getBoundingClientRect();
   const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
