@@ -75,13 +75,21 @@ class Worker:
         workflows.bind(self)
         DBOS(config=_config(self._services, self.owner))
         DBOS.launch()
+        self._forget_ended()
         self._thread.start()
+
+    def _forget_ended(self) -> None:
+        """Have the job engine forget what ended when nobody looked: as a former process of this worker stopped."""
+        ended = ["SUCCESS", "ERROR", "CANCELLED"]
+        for left in DBOS.list_workflows(executor_id=self.owner, status=ended, load_input=False, load_output=False):
+            DBOS.delete_workflow(left.workflow_id)
 
     def stop(self) -> None:
         """Stop after the pages under way; runs go on at the next start."""
         self._stop.set()
         self._wake.set()
         self._thread.join(_PATIENCE.total_seconds())
+        self._wait_for_runs()
         self._duties.shutdown(wait=True, cancel_futures=True)
         DBOS.destroy(workflow_completion_timeout_sec=0)
         workflows.bind(None)
@@ -103,11 +111,21 @@ class Worker:
             self._wake.wait(PULSE.total_seconds())
             self._wake.clear()
 
-    def _start_runs(self) -> None:
+    def _wait_for_runs(self) -> None:
+        """Wait until the runs under way have come to a checkpoint, where they are left."""
+        end = time.monotonic() + _PATIENCE.total_seconds()
+        while self._running and time.monotonic() < end:
+            self._look_at_ends()
+            time.sleep(0.02)
+
+    def _look_at_ends(self) -> None:
         for key, handle in list(self._running.items()):
             if handle.get_status().status not in ("PENDING", "ENQUEUED"):
                 del self._running[key]
                 self._look_at_end(key, handle)
+
+    def _start_runs(self) -> None:
+        self._look_at_ends()
         with self.app.db.read(ANY) as tx:
             due = runs.due(tx, self.app.now())
         for ws, found in due:

@@ -115,3 +115,22 @@ def test_a_scheduled_time_missed_is_caught_up_once(services: tuple[Services, thr
     assert [(run.trigger, run.state) for run in found] == [("schedule", "done")]
     assert next_at is not None
     assert next_at > datetime.now(UTC)
+
+
+def test_a_worker_that_stops_and_starts_again_leaves_nothing_in_the_job_engine(
+    services: tuple[Services, threading.Event, PortalId],
+) -> None:
+    built, wake, portal = services
+
+    with _working(built, wake):
+        asked = runs_of.request(built.app, built.default_workspace, portal, trigger="button", actor=SYSTEM)
+        for _ in range(400):
+            if DBOS.list_workflows():
+                break
+            time.sleep(0.01)
+    with _working(built, wake):
+        done = _ended(built, asked.id)
+        left = _job_history(wake)
+
+    assert done.counts["created"] == 250
+    assert left == []
