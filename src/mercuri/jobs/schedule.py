@@ -12,14 +12,14 @@ from mercuri.engine import run as runs
 from mercuri.engine import schedule as times
 from mercuri.engine.app import SYSTEM, App
 from mercuri.errors import Clash
-from mercuri.store import portals
+from mercuri.store import outbox, portals
 from mercuri.store import runs as stored_runs
 from mercuri.store.portals import Portal
 from mercuri.store.runs import Run
 
 #: How often a portal with a schedule is read completely: records erased in HubSpot vanish from its lists unannounced.
 SWEEP_EVERY = timedelta(days=1)
-#: How long a run that came by itself and found nothing is kept.
+#: How long a run that came by itself and found nothing is kept, and a write to HubSpot whose outcome is known.
 QUIET_LIFE = timedelta(days=7)
 
 
@@ -110,10 +110,11 @@ def check_duplicates(app: App, ws: WorkspaceId) -> None:
     dedupe.nightly_check(app, ws)
 
 
-def forget_quiet_runs(app: App, ws: WorkspaceId) -> None:
-    """Drop old runs that came by themselves and found nothing, so that the list of runs stays worth reading."""
+def forget(app: App, ws: WorkspaceId) -> None:
+    """Drop what nobody asks for any more: runs that came by themselves and found nothing, writes that were settled."""
     with app.db.write(ws) as tx:
         stored_runs.forget_quiet(tx, app.now() - QUIET_LIFE)
+        outbox.forget_settled(tx, app.now() - QUIET_LIFE)
 
 
 def _connected(app: App, ws: WorkspaceId) -> list[Portal]:
@@ -131,5 +132,5 @@ DUTIES: tuple[Duty, ...] = (
     Duty("sweeps", timedelta(minutes=1), start_sweeps),
     Duty("duplicates", timedelta(seconds=2), settle_duplicates, always=True),
     Duty("check of duplicates", timedelta(days=1), check_duplicates),
-    Duty("old runs", timedelta(hours=6), forget_quiet_runs, always=True),
+    Duty("old rows", timedelta(hours=6), forget, always=True),
 )

@@ -262,6 +262,13 @@ def close(tx: Tx, ids: Collection[int], state: str) -> None:
         tx.run(_CLOSE, ids=list(ids), as_=state)
 
 
+def forget_settled(tx: Tx, before: datetime) -> None:
+    """Forget intents that were ended, and announced before a moment: what they changed stands in the history."""
+    settled = intents.c.state.in_(["confirmed", "dropped"])
+    old = and_(intents.c.workspace_id == tx.workspace, intents.c.created_at < to_ms(before))
+    tx.execute(delete(intents).where(old, settled))
+
+
 def _of(tx: Tx, portal: PortalId) -> Any:
     return and_(table.c.workspace_id == tx.workspace, table.c.portal_id == portal)
 
