@@ -107,14 +107,16 @@ def _person(life: Life, phone: str) -> Any:
 def _check(life: Life) -> None:
     """C1, C2, C6: what a person closed is closed; states are what the evidence gives, and labels what states give."""
     with life.world.app.db.read(life.world.ws) as tx:
-        states = store.held(tx, "sms", NUMBERS)
+        ids = [held.id for batch in contacts.each(tx) for held in batch]
+        people = contacts.many(tx, ids)
+        numbers = {one.normal for person in people for one in person.addresses if one.kind == "phone" and one.normal}
+        states = store.held(tx, "sms", sorted(numbers.union(NUMBERS)))
         for phone, held in states.items():
             demand(store.rebuilt(tx, "sms", phone) == held.registers, "C1 the evidence gives the state", phone, held)
         verdicts = {("sms", phone): shown(held.registers) for phone, held in states.items()}
-        for batch in contacts.each(tx):
-            for contact in contacts.many(tx, [held.id for held in batch]):
-                label, _ = status_of_contact(contact.addresses, verdicts)
-                demand(contact.subscription_status == label, "C1 a label is what its states give", contact.id, label)
+        for person in people:
+            label, _ = status_of_contact(person.addresses, verdicts)
+            demand(person.subscription_status == label, "C1 a label is what its states give", person.id, label)
     for answer in consent.check(life.world.app, life.world.ws, "sms", NUMBERS):
         if answer.sendable:
             demand(answer.address not in life.closed, "C2 what a person closed stays closed", answer)
