@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -84,8 +84,9 @@ class Plan:
             batch.values += values or []
             failures.clear(self.tx, self.portal.id, [failure_key(key)])
             return
-        if self._corrections(held, linked) > CORRECTIONS:
-            self._fail(key, linked[0], _TURNED_BACK, _FIND)
+        turned_back = self._turned_back(held, linked)
+        if turned_back is not None:
+            self._fail(key, turned_back, _TURNED_BACK, _FIND)
             return
         by_email = self._by_email(batch, key, held, linked)
         if values is None and not by_email:
@@ -116,13 +117,14 @@ class Plan:
         mine = [one for one in own if one.kind == kind]
         return address in own_addresses([*there, *here], mine, kind, self.region)
 
-    def _corrections(self, held: Held, linked: Iterable[Link]) -> int:
-        """How often HubSpot turned the opt-out back on."""
-        records = {link.record_id for link in linked}
-        mine = [
-            t.corrections for source, t in held.told.items() if source[0] == self.portal.id and source[1] in records
-        ]
-        return max(mine, default=0)
+    def _turned_back(self, held: Held, linked: Sequence[Link]) -> Link | None:
+        """The record on which HubSpot turned the opt-out back on more often than it is written again."""
+        flips = {
+            source[1]
+            for source, told in held.told.items()
+            if source[0] == self.portal.id and told.corrections > CORRECTIONS
+        }
+        return next((link for link in linked if link.record_id in flips), None)
 
     def _values(self, key: Key, held: Held, linked: Sequence[Link], wanted: State | None) -> list[Value] | None:
         """The values that are not there yet; None when there is nowhere to write one."""

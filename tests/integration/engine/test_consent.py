@@ -107,6 +107,20 @@ def test_hubspot_that_says_yes_after_a_stop_is_corrected_twice_and_then_reported
     assert "turned this opt-out back on" in failure.message
 
 
+def test_the_alert_names_the_record_on_which_hubspot_turns_it_back(world: World) -> None:
+    world.sandbox.create({"firstname": "Twin", "phone": PHONE})
+    record = a_person(world)
+    says(world, "STOP")
+    push(world)
+    for _ in range(3):
+        world.clock.advance(60)
+        world.sandbox.update(record, {"sms_opt_in": "true"})
+        world.sync()
+
+    [failure] = world.failures()
+    assert (failure.record_id, failure.contact_id) == (record, world.of_record(record).id)
+
+
 def test_whoever_slipped_in_hubspot_corrects_it_there(both: World) -> None:
     record = a_person(both, "false")
     both.clock.advance(1)
