@@ -71,8 +71,9 @@ def merge(
         return
     absorbed = ", ".join(str(one) for one in done.merge.absorbed)
     say(f"Merged {absorbed} into {done.survivor.id}. Take it back: mercuri merges undo {done.merge.id}")
-    if done.merge.hubspot_state == "held" and done.merge.hubspot_until is not None:
-        say(f"HubSpot merges its records after {done.merge.hubspot_until:%Y-%m-%d %H:%M} UTC.")
+    for one in done.merge.hubspot:
+        if one.state == "held" and one.until is not None:
+            say(f"Portal {one.portal} merges its records after {one.until:%Y-%m-%d %H:%M} UTC.")
 
 
 @app.command("dismiss")

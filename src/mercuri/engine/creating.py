@@ -31,6 +31,8 @@ from mercuri.store.outbox import Intent, Pending
 _ID = "hs_object_id"
 _TAKEN = "Another contact here is linked to the HubSpot record with this e-mail."
 _MERGE = "Merge the two contacts, or change the e-mail of one."
+_FURTHER = "HubSpot holds this e-mail as a further address of another contact's record."
+_TAKE_OFF = "Take it off that record in HubSpot, or merge the two contacts here; then retry."
 _NOT_MATCHED = "HubSpot has a record with this e-mail, and matching is switched off."
 _NEEDS_SCOPE = "Without an e-mail it could be created twice, unless the app may add its own property in HubSpot."
 _GRANT = "Grant crm.schemas.contacts.write and connect again, or give the contact an e-mail."
@@ -75,8 +77,13 @@ def create(
 
 def _candidate(work: Work, held: Held, archived: RecordId | None) -> _Candidate:
     payload = {name: value for name, value in properties_of(held.fields, work.mapping).items() if not blank(value)}
-    email = normalise_email(payload.get("email", ""))
-    return _Candidate(held, payload, email if isinstance(email, str) else "", archived)
+    return _Candidate(held, payload, _email_of(payload), archived)
+
+
+def _email_of(properties: Mapping[str, str]) -> str:
+    """The e-mail in its normal form; "" without a usable one."""
+    email = normalise_email(properties.get("email", ""))
+    return email if isinstance(email, str) else ""
 
 
 def _intent(work: Work, one: _Candidate) -> Intent:
@@ -142,7 +149,9 @@ def adopt(
     known = links.of_records(tx, work.portal_id, [record.id]).get(record.id)
     owner = contacts.held(tx, [known.contact_id]).get(known.contact_id) if known else None
     if known is not None and owner is not None and owner.deleted_at is None and owner.id != held.id:
-        _refuse(tx, work, held.id, FailureClass.DUPLICATE_KEY, _TAKEN, _MERGE, pending)
+        is_main = _email_of(record.properties) == _email_of(properties_of(held.fields, work.mapping))
+        why, fix = (_TAKEN, _MERGE) if is_main else (_FURTHER, _TAKE_OFF)
+        _refuse(tx, work, held.id, FailureClass.DUPLICATE_KEY, why, fix, pending)
         return
     if by_key and work.settings.match_by is MatchBy.NONE:
         _refuse(tx, work, held.id, FailureClass.DUPLICATE_KEY, _NOT_MATCHED, _MERGE, pending)

@@ -6,10 +6,8 @@ the duplicate again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from mercuri.core.contact import LinkState, PortalId, Record, RecordId, WorkspaceId
 from mercuri.core.mapping import properties_to_ask
@@ -21,87 +19,105 @@ from mercuri.errors import Clash, HubSpotError, NotThere, RateLimited, Unavailab
 from mercuri.hubspot.client import Client
 from mercuri.hubspot.errors import explain
 from mercuri.hubspot.pacing import Lane
-from mercuri.store import links, merges, outbox, portals, users
+from mercuri.store import hubspot_merges, links, merges, outbox, portals, users
 from mercuri.store.database import Tx
+from mercuri.store.hubspot_merges import HubSpotMerge
 from mercuri.store.merges import Merge
 from mercuri.store.portals import Portal
 
 #: How long a merge waits when HubSpot is away or its limit is used up.
 _LATER = timedelta(minutes=15)
+#: Longest time that one worker has for it; then it is dead, and another one goes on.
+_AT_MOST = timedelta(minutes=10)
+_OFF = "its portal is not connected, or two-way sync is off."
+_CANCELLED = "Cancelled: HubSpot keeps its records apart."
 _FAILED = "Not merged in HubSpot: {why} The records stay apart there; here the contacts are merged."
 
 
 def hubspot_merges_due(app: App, ws: WorkspaceId) -> int:
-    """Do the merges whose hold is over; returns how many were made in HubSpot."""
+    """Do the merges whose hold is over, each portal by itself; returns how many were made."""
     with app.db.read(ws) as tx:
-        due = merges.held(tx, app.now())
-    return sum(_do(app, ws, one) for one in due)
+        due = hubspot_merges.due(tx, app.now())
+    return sum(_do(app, ws, merge, portal) for merge, portal in due)
 
 
-def decide_in_hubspot(app: App, ws: WorkspaceId, merge_id: int, action: str, actor: Actor) -> Merge:
-    """Make a held merge in HubSpot `now`, or `cancel` it: the records stay apart there. Raises Clash when not held."""
+def decide_in_hubspot(
+    app: App, ws: WorkspaceId, merge_id: int, action: str, actor: Actor, *, portal: PortalId | None = None
+) -> Merge:
+    """Make a held merge in HubSpot `now`, or `cancel` it: the records stay apart there.
+
+    In one portal, or in all that wait. Raises Clash when none does.
+    """
     require(actor, "manager")
     with app.db.write(ws) as tx:
         merge = merges.get(tx, merge_id, lock=True)
-        if merge.undone_at is not None or merge.hubspot_state not in ("held", "failed"):
+        known = hubspot_merges.of_merges(tx, [merge_id], lock=True).get(merge_id, [])
+        waiting = [one for one in known if one.state in ("held", "failed") and portal in (None, one.portal)]
+        if merge.undone_at is not None or not waiting:
             raise Clash("No merge in HubSpot is waiting here. Nothing was changed.")
-        if action == "cancel":
-            merges.set_hubspot(tx, merge_id, "cancelled", note="Cancelled: HubSpot keeps its records apart.")
-        else:
-            merges.set_hubspot(tx, merge_id, "held", until=app.now())
+        for one in waiting:
+            changed = replace(one, state="held", until=app.now()) if action != "cancel" else _ended(one, _CANCELLED)
+            hubspot_merges.save(tx, merge_id, changed)
         users.note_audit(tx, actor.name, f"merge.hubspot_{action}", {"merge": merge_id}, app.now())
-        merge = merges.get(tx, merge_id)
     if action != "cancel":
-        _do(app, ws, merge)
-        with app.db.read(ws) as tx:
-            merge = merges.get(tx, merge_id)
-    return merge
+        for one in waiting:
+            _do(app, ws, merge_id, one.portal)
+    with app.db.read(ws) as tx:
+        return merges.get(tx, merge_id)
 
 
-def _do(app: App, ws: WorkspaceId, merge: Merge) -> bool:
-    """Make one merge in HubSpot, pair by pair; each pair is stored before the next begins."""
-    journal = dict(merge.journal)
-    for wanted in journal["hubspot"]:
-        with app.db.read(ws) as tx:
-            portal = portals.get(tx, PortalId(wanted["portal"]))
-        if portal.state != "connected" or not portal.settings.two_way:
-            return _end(app, ws, merge, "failed", "its portal is not connected, or two-way sync is off.")
-        client = client_for(app, ws, portal, Lane.BUTTON)
-        try:
-            while wanted["others"]:
-                _pair(app, ws, merge, portal, client, wanted, journal)
-        except (RateLimited, Unavailable):
-            with app.db.write(ws) as tx:
-                merges.set_hubspot(tx, merge.id, "held", until=app.now() + _LATER, note="HubSpot is busy; tried again.")
-            return False
-        except HubSpotError as error:
-            return _end(app, ws, merge, "failed", explain(error).message)
-        optout_push.push_outs(app, ws, portal.id)
+def cancel_waiting(tx: Tx, merge: Merge) -> None:
+    """Let nothing more of a merge happen in HubSpot, since it is taken back here. Raises Clash while it happens."""
+    for one in hubspot_merges.of_merges(tx, [merge.id], lock=True).get(merge.id, []):
+        if one.state == "merging":
+            raise Clash("HubSpot is just merging these records. Nothing was undone; try again in a moment.")
+        if one.state == "held":
+            hubspot_merges.save(tx, merge.id, _ended(one, "The merge was taken back before HubSpot's was made."))
+
+
+def _ended(one: HubSpotMerge, note: str) -> HubSpotMerge:
+    return replace(one, state="cancelled", until=None, note=note)
+
+
+def _do(app: App, ws: WorkspaceId, merge_id: int, portal_id: PortalId) -> bool:
+    """Make one merge in one portal, pair by pair; each pair is stored before the next begins."""
     with app.db.write(ws) as tx:
-        merges.set_hubspot(tx, merge.id, "done")
+        merge, portal = merges.get(tx, merge_id, lock=True), portals.get(tx, portal_id)
+        found = hubspot_merges.of_merges(tx, [merge_id], lock=True).get(merge_id, [])
+        item = next((one for one in found if one.portal == portal_id), None)
+        if item is None or item.state not in ("held", "merging") or item.until is None or item.until > app.now():
+            return False
+        item = replace(item, state="merging", until=app.now() + _AT_MOST)
+        hubspot_merges.save(tx, merge_id, item)
+    if portal.state != "connected" or not portal.settings.two_way:
+        return _end(app, ws, merge, item, "failed", _FAILED.format(why=_OFF))
+    client = client_for(app, ws, portal, Lane.BUTTON)
+    try:
+        while item.others:
+            item = _pair(app, ws, merge, portal, client, item)
+    except (RateLimited, Unavailable):
+        return _end(app, ws, merge, item, "held", "HubSpot is busy; tried again.", app.now() + _LATER)
+    except HubSpotError as error:
+        return _end(app, ws, merge, item, "failed", _FAILED.format(why=explain(error).message))
+    optout_push.push_outs(app, ws, portal_id)
+    _end(app, ws, merge, item, "done", "")
     app.wake()
     return True
 
 
-def _end(app: App, ws: WorkspaceId, merge: Merge, state: str, why: str) -> bool:
+def _end(
+    app: App, ws: WorkspaceId, merge: Merge, item: HubSpotMerge, state: str, note: str, until: datetime | None = None
+) -> bool:
     with app.db.write(ws) as tx:
-        merges.set_hubspot(tx, merge.id, state, note=_FAILED.format(why=why))
+        hubspot_merges.save(tx, merge.id, replace(item, state=state, note=note, until=until))
     return False
 
 
-def _pair(
-    app: App,
-    ws: WorkspaceId,
-    merge: Merge,
-    portal: Portal,
-    client: Client,
-    wanted: dict[str, Any],
-    journal: Mapping[str, Any],
-) -> None:
+def _pair(app: App, ws: WorkspaceId, merge: Merge, portal: Portal, client: Client, item: HubSpotMerge) -> HubSpotMerge:
     """Merge the next record into the primary one; one that a lost answer hid is seen by looking first."""
     ask = properties_to_ask(portal.settings)
-    primary, other = RecordId(wanted["primary"]), RecordId(wanted["others"][0])
-    here = client.read(primary, ask)
+    other = item.others[0]
+    here = client.read(item.primary, ask)
     try:
         there = client.read(other, ask)
     except NotThere:
@@ -110,13 +126,13 @@ def _pair(
         merged = client.merge(here.id, there.id)
         # What HubSpot made of the values is not to be foretold: it is read.
         here = client.read(merged.id, ask)
-    wanted["primary"] = here.id
-    wanted["others"] = wanted["others"][1:]
+    done = replace(item, primary=here.id, others=item.others[1:], until=app.now() + _AT_MOST)
     with app.db.write(ws) as tx:
-        _follow(tx, portal.id, primary, other, here, app.now())
-        merges.set_hubspot(tx, merge.id, "held", until=app.now(), journal=journal)
+        _follow(tx, portal.id, item.primary, other, here, app.now())
+        hubspot_merges.save(tx, merge.id, done)
         outbox.note_contacts(tx, [merge.survivor], app.now())
         consent.contacts_changed(tx, [merge.survivor], app.now())
+    return done
 
 
 def _follow(tx: Tx, portal: PortalId, primary: RecordId, other: RecordId, now: Record, at: datetime) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from mercuri.core.contact import Address, Contact, ContactId, Origin, PortalId, WorkspaceId
+from mercuri.core.contact import Address, Contact, ContactId, Origin, PortalId, RecordId, WorkspaceId
 from mercuri.core.match import LARGE_SIZE
 from mercuri.core.survivor import Choice, choose_fields, choose_survivor
 from mercuri.engine import consent, grouping, merge_records, regrouping, writes
@@ -32,6 +32,7 @@ from mercuri.store import (
 from mercuri.store.changes import WHOLE, Change
 from mercuri.store.contact_rows import Held
 from mercuri.store.database import Tx
+from mercuri.store.hubspot_merges import HubSpotMerge
 from mercuri.store.match_keys import Apart
 from mercuri.store.merges import Merge
 from mercuri.store.times import to_ms
@@ -139,31 +140,20 @@ def _make(
     survivor_id: int | None = None,
     fields: Mapping[str, int] | None = None,
     batch: int | None = None,
+    made_there: Sequence[HubSpotMerge] = (),
 ) -> Merge:
     people = shown.many(tx, match_keys.contact_ids(ids))
     plan = propose(people, survivor_id)
     choices = choose_fields([grouping.as_member(c) for c in people], plan.survivor, fields)
     absorbed = [ContactId(id_) for id_ in ids if id_ != plan.survivor]
     journal = _journal(plan, choices, people, held[plan.survivor], actor)
-    journal |= merge_records.move_links(tx, plan.survivor, absorbed, at)
+    journal["links"], hubspot = merge_records.move_links(tx, plan.survivor, absorbed, at)
+    hubspot += [one for one in made_there if one.portal not in {wanted.portal for wanted in hubspot}]
     journal |= _move_apart(tx, plan.survivor, absorbed)
     journal["survivor"] |= _move_values(tx, held[plan.survivor], choices, absorbed, actor, at)
     for id_ in absorbed:
         contacts.mark_merged(tx, id_, plan.survivor, at)
-    state, until, note, portal = merge_records.hold(tx, journal["hubspot"], at)
-    made = merges.add(
-        tx,
-        plan.survivor,
-        absorbed,
-        journal,
-        actor.name,
-        at,
-        batch=batch,
-        hubspot_state=state,
-        hubspot_until=until,
-        hubspot_note=note,
-        portal=portal,
-    )
+    made = merges.add(tx, plan.survivor, absorbed, journal, actor.name, at, batch=batch, hubspot=hubspot)
     _log(tx, made, held[plan.survivor], choices, actor, at)
     tell(tx, [plan.survivor, *absorbed], at)
     return made
@@ -179,19 +169,19 @@ def tell(tx: Tx, ids: Sequence[ContactId], at: datetime) -> None:
 
 
 def merged_remotely(
-    tx: Tx, portal: PortalId, survivor: ContactId, absorbed: Sequence[ContactId], at: datetime
+    tx: Tx, portal: PortalId, record: RecordId, survivor: ContactId, absorbed: Sequence[ContactId], at: datetime
 ) -> Merge | None:
-    """Merge here what somebody merged in HubSpot; None where nobody is left to be merged.
+    """Merge here what somebody merged into a record in HubSpot; None where nobody is left to be merged.
 
-    The person decided there: pairs told apart here are no obstacle. What was deleted here stays deleted.
+    The person decided there: pairs told apart here are no obstacle. What was deleted here stays deleted. Records of
+    theirs in other portals are merged as after any merge here.
     """
     held = contacts.lock(tx, [survivor, *absorbed])
     alive = [id_ for id_ in (survivor, *absorbed) if id_ in held and _is_alive(held[id_])]
     if survivor not in alive or len(alive) < 2 or len(alive) > LARGE_SIZE:
         return None
-    made = _make(tx, held, alive, Actor(f"HubSpot {portal}", "owner"), at, survivor_id=survivor)
-    merges.set_hubspot(tx, made.id, "done", note="The merge was made in HubSpot.")
-    return merges.get(tx, made.id)
+    done = HubSpotMerge(portal, record, (), "done", note="The merge was made in HubSpot.")
+    return _make(tx, held, alive, Actor(f"HubSpot {portal}", "owner"), at, survivor_id=survivor, made_there=[done])
 
 
 def _is_alive(held: Held) -> bool:

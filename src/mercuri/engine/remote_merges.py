@@ -20,5 +20,5 @@ def follow_merges(
     kept = known.get(record.id)
     if kept is not None and kept.contact_id != NOBODY:
         absorbed: list[ContactId] = sorted(lost - {kept.contact_id, NOBODY})
-        merging.merged_remotely(tx, work.portal_id, kept.contact_id, absorbed, work.now)
+        merging.merged_remotely(tx, work.portal_id, record.id, kept.contact_id, absorbed, work.now)
     return True

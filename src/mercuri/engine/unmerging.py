@@ -10,7 +10,7 @@ from typing import Any
 from mercuri.core.contact import Address, Contact, ContactId, LinkState, Origin, PortalId, RecordId, RunId, WorkspaceId
 from mercuri.core.match import KeyKind, MatchKey
 from mercuri.core.survivor import Unmerge, unmerge_fields
-from mercuri.engine import follow, merging
+from mercuri.engine import follow, hubspot_merging, merging
 from mercuri.engine.app import Actor, App, require
 from mercuri.errors import Clash, UserError
 from mercuri.store import changes, conflicts, contact_rows, contacts, links, match_keys, merges, outbox, shown, users
@@ -89,8 +89,6 @@ def undo_now(tx: Tx, merge: Merge, actor: Actor, at: datetime, *, confirm: bool 
     for id_ in merge.absorbed:
         contacts.unmark_merged(tx, id_, at)
     merges.set_undone(tx, merge.id, at)
-    if merge.hubspot_state == "held":
-        merges.set_hubspot(tx, merge.id, "cancelled", note="The merge was taken back before HubSpot's was made.")
     _log(tx, merge, survivor, back, actor, at)
     ids = [merge.survivor, *merge.absorbed]
     merging.tell(tx, ids, at)
@@ -113,11 +111,12 @@ def _checked(tx: Tx, merge: Merge, confirm: bool) -> dict[ContactId, Held]:
         raise UserError("One of these contacts was erased: this merge cannot be taken back. Nothing was changed.")
     if any(held[id_].merged_into != merge.survivor for id_ in merge.absorbed):
         raise Clash("These contacts are no longer where this merge left them. Nothing was undone.")
-    if merge.hubspot_state == "done" and not confirm:
+    if any(one.state == "done" for one in merge.hubspot) and not confirm:
         raise Clash(
             "HubSpot merged these records for good. Undone here, the contacts that come back become new records there, "
             "without their history and their lists. Nothing was undone; confirm to do it all the same."
         )
+    hubspot_merging.cancel_waiting(tx, merge)
     return held
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sqlalchemy import and_, delete, or_, select, update
 
 from mercuri.core.contact import ContactId
-from mercuri.store import schema
+from mercuri.store import hubspot_merges, schema
 from mercuri.store.database import Tx
 
 _BY_CONTACT = (schema.change, schema.conflict, schema.failure, schema.intent)
@@ -64,4 +64,5 @@ def _forget_merges(tx: Tx, ids: Collection[ContactId]) -> None:
     gone = [row.id for row in rows if {row.survivor_id, *json.loads(row.absorbed)} & set(ids)]
     if gone:
         mine = and_(c.workspace_id == tx.workspace, c.id.in_(gone))
-        tx.execute(update(schema.merge).where(mine).values(journal="{}", hubspot_state="none"))
+        tx.execute(update(schema.merge).where(mine).values(journal="{}"))
+        hubspot_merges.forget(tx, gone)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, func, insert, or_, select, update
 
-from mercuri.core.contact import ContactId, PortalId
+from mercuri.core.contact import ContactId
 from mercuri.errors import NotFound
-from mercuri.store import schema
+from mercuri.store import hubspot_merges, schema
 from mercuri.store.database import Tx
-from mercuri.store.times import from_ms, maybe_moment, maybe_ms, to_ms
+from mercuri.store.hubspot_merges import HubSpotMerge
+from mercuri.store.times import from_ms, maybe_moment, to_ms
 
 _m = schema.merge.c
 _b = schema.merge_batch.c
@@ -22,7 +23,7 @@ _b = schema.merge_batch.c
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """One merge. `hubspot_state` is none, held (until a moment), done, failed or cancelled."""
+    """One merge, and what becomes of it in each portal that has a part in it."""
 
     id: int
     survivor: ContactId
@@ -32,10 +33,16 @@ class Merge:
     at: datetime
     batch: int | None = None
     undone_at: datetime | None = None
-    hubspot_state: str = "none"
-    hubspot_until: datetime | None = None
-    hubspot_note: str = ""
-    portal_id: PortalId | None = None
+    hubspot: tuple[HubSpotMerge, ...] = ()
+
+    @property
+    def in_hubspot(self) -> HubSpotMerge | None:
+        """Of several portals the one that tells most: that something is still to happen, then that something failed."""
+        return min(self.hubspot, key=lambda one: _TELLING.index(one.state), default=None)
+
+
+#: States of a merge in HubSpot, the most telling first.
+_TELLING = ("merging", "held", "failed", "done", "cancelled", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,7 @@ def add(
     at: datetime,
     *,
     batch: int | None = None,
-    hubspot_state: str = "none",
-    hubspot_until: datetime | None = None,
-    hubspot_note: str = "",
-    portal: PortalId | None = None,
+    hubspot: Sequence[HubSpotMerge] = (),
 ) -> Merge:
     """Write a merge down."""
     values = {
@@ -75,12 +79,9 @@ def add(
         "journal": _dump(journal),
         "actor": actor,
         "at": to_ms(at),
-        "hubspot_state": hubspot_state,
-        "hubspot_until": maybe_ms(hubspot_until),
-        "hubspot_note": hubspot_note,
-        "portal_id": portal,
     }
     number = tx.execute(insert(schema.merge).values(values).returning(_m.id)).scalar_one()
+    hubspot_merges.add_many(tx, number, hubspot)
     return get(tx, number)
 
 
@@ -90,19 +91,19 @@ def get(tx: Tx, id_: int, *, lock: bool = False) -> Merge:
     row = tx.execute(query.with_for_update() if lock else query).first()
     if row is None:
         raise NotFound("There is no such merge.")
-    return _merge(row)
+    return _merges(tx, [row])[0]
 
 
 def recent(tx: Tx, *, before: int | None = None, limit: int = 50) -> list[Merge]:
     """Merges, newest first."""
     mine = and_(_m.workspace_id == tx.workspace, _m.id < before) if before else _m.workspace_id == tx.workspace
-    return [_merge(row) for row in tx.execute(select(schema.merge).where(mine).order_by(_m.id.desc()).limit(limit))]
+    return _merges(tx, tx.execute(select(schema.merge).where(mine).order_by(_m.id.desc()).limit(limit)).all())
 
 
 def of_batch(tx: Tx, batch: int, *, limit: int = 50) -> list[Merge]:
     """The merges of a batch that stand, newest first."""
     mine = and_(_m.workspace_id == tx.workspace, _m.batch_id == batch, _m.undone_at.is_(None))
-    return [_merge(row) for row in tx.execute(select(schema.merge).where(mine).order_by(_m.id.desc()).limit(limit))]
+    return _merges(tx, tx.execute(select(schema.merge).where(mine).order_by(_m.id.desc()).limit(limit)).all())
 
 
 def later(tx: Tx, merge: Merge) -> Merge | None:
@@ -114,37 +115,12 @@ def later(tx: Tx, merge: Merge) -> Merge | None:
         select(schema.merge).where(mine, or_(_m.survivor_id == merge.survivor, gone)).order_by(_m.id.desc()).limit(1)
     )
     found = rows.first()
-    return _merge(found) if found else None
-
-
-def held(tx: Tx, now: datetime, *, limit: int = 20) -> list[Merge]:
-    """Merges whose hold is over: HubSpot's is to be done now."""
-    mine = and_(_m.workspace_id == tx.workspace, _m.hubspot_state == "held", _m.hubspot_until <= to_ms(now))
-    due = select(schema.merge).where(mine, _m.undone_at.is_(None)).order_by(_m.hubspot_until).limit(limit)
-    return [_merge(row) for row in tx.execute(due)]
+    return _merges(tx, [found])[0] if found else None
 
 
 def set_undone(tx: Tx, id_: int, at: datetime) -> None:
     """Say that a merge was taken back."""
-    _update(tx, id_, undone_at=to_ms(at))
-
-
-def set_hubspot(
-    tx: Tx,
-    id_: int,
-    state: str,
-    *,
-    note: str = "",
-    until: datetime | None = None,
-    journal: Mapping[str, Any] | None = None,
-) -> None:
-    """Say how the merge in HubSpot stands."""
-    more = {} if journal is None else {"journal": _dump(journal)}
-    _update(tx, id_, hubspot_state=state, hubspot_note=note, hubspot_until=maybe_ms(until), **more)
-
-
-def _update(tx: Tx, id_: int, **values: object) -> None:
-    tx.execute(update(schema.merge).where(_m.workspace_id == tx.workspace, _m.id == id_).values(**values))
+    tx.execute(update(schema.merge).where(_m.workspace_id == tx.workspace, _m.id == id_).values(undone_at=to_ms(at)))
 
 
 # --- batches ----------------------------------------------------------------------------------------------------
@@ -190,7 +166,12 @@ def _batch(row: Row[Any]) -> Batch:
     )
 
 
-def _merge(row: Row[Any]) -> Merge:
+def _merges(tx: Tx, rows: Sequence[Row[Any]]) -> list[Merge]:
+    hubspot = hubspot_merges.of_merges(tx, [row.id for row in rows])
+    return [_merge(row, hubspot.get(row.id, ())) for row in rows]
+
+
+def _merge(row: Row[Any], hubspot: Sequence[HubSpotMerge]) -> Merge:
     return Merge(
         row.id,
         ContactId(row.survivor_id),
@@ -200,10 +181,7 @@ def _merge(row: Row[Any]) -> Merge:
         from_ms(row.at),
         row.batch_id,
         maybe_moment(row.undone_at),
-        row.hubspot_state,
-        maybe_moment(row.hubspot_until),
-        row.hubspot_note,
-        None if row.portal_id is None else PortalId(row.portal_id),
+        tuple(hubspot),
     )
 
 

@@ -607,16 +607,32 @@ merge = Table(
     Column("actor", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("undone_at", BigInteger),
-    Column("hubspot_state", Text, nullable=False),  # none | held | done | failed | cancelled
-    Column("hubspot_until", BigInteger),
-    Column("hubspot_note", Text, nullable=False, server_default=""),
-    Column("portal_id", Text),
 )
 Index("merge_survivor", merge.c.workspace_id, merge.c.survivor_id, merge.c.id)
 Index("merge_recent", merge.c.workspace_id, merge.c.id)
 Index("merge_of_batch", merge.c.workspace_id, merge.c.batch_id, merge.c.id)
-_HELD = text("hubspot_state = 'held'")
-Index("merge_held", merge.c.workspace_id, merge.c.hubspot_until, sqlite_where=_HELD, postgresql_where=_HELD)
+
+merge_in_hubspot = Table(
+    "merge_in_hubspot",
+    metadata,
+    _workspace(),
+    Column("merge_id", BigInteger, nullable=False),
+    Column("portal_id", Text, nullable=False),
+    Column("primary_id", Text, nullable=False),
+    Column("others", Text, nullable=False),  # [record ids] that have yet to go into the primary one
+    Column("state", Text, nullable=False),  # none | held | merging | done | failed | cancelled
+    Column("until", BigInteger),
+    Column("note", Text, nullable=False, server_default=""),
+    PrimaryKeyConstraint("workspace_id", "merge_id", "portal_id"),
+)
+_AWAITED = text("state IN ('held', 'merging')")
+Index(
+    "merge_awaited",
+    merge_in_hubspot.c.workspace_id,
+    merge_in_hubspot.c.until,
+    sqlite_where=_AWAITED,
+    postgresql_where=_AWAITED,
+)
 
 merge_batch = Table(
     "merge_batch",

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import httpx
 import pytest
+from tests.support.sandbox import SandboxTransport
 from tests.support.world import OWNER, PORTAL, World
 
-from mercuri.core.contact import LinkState, RecordId
-from mercuri.engine import consent, dedupe
+from mercuri.core.contact import LinkState, PortalId, RecordId
+from mercuri.engine import consent, dedupe, edit, run
+from mercuri.engine import portal as engine_portal
 from mercuri.errors import Clash
-from mercuri.store import links, merges
+from mercuri.sandbox import Sandbox
+from mercuri.sandbox.api import STATIC_TOKEN
+from mercuri.store import hubspot_merges, links, merges
 from mercuri.store.merges import Merge
+from mercuri.store.runs import Run
 
 PHONE = "+44 7911 123456"
 NORMAL = "+447911123456"
@@ -36,6 +44,11 @@ def stored(world: World, done: dedupe.MergeDone) -> Merge:
         return merges.get(tx, done.merge.id)
 
 
+def state_of(merge: Merge) -> str:
+    """What becomes of it in HubSpot."""
+    return merge.in_hubspot.state if merge.in_hubspot else "none"
+
+
 def after_the_hold(world: World) -> int:
     world.clock.advance(timedelta(hours=25).total_seconds())
     return dedupe.hubspot_merges_due(world.app, world.ws)
@@ -44,13 +57,13 @@ def after_the_hold(world: World) -> int:
 def test_hubspot_waits_for_the_hold_and_then_merges_for_good(world: World) -> None:
     one, other = two_records(world)
     done = merge(world)
-    assert stored(world, done).hubspot_state == "held"
+    assert state_of(stored(world, done)) == "held"
     assert dedupe.hubspot_merges_due(world.app, world.ws) == 0
     assert world.sandbox.contact(other) is not None
 
     assert after_the_hold(world) == 1
 
-    assert stored(world, done).hubspot_state == "done"
+    assert state_of(stored(world, done)) == "done"
     with world.app.db.read(world.ws) as tx:
         known = links.all_of_contacts(tx, [done.merge.survivor])
         old = links.of_records(tx, PORTAL, [RecordId(one), RecordId(other)])
@@ -82,7 +95,7 @@ def test_one_linked_member_needs_no_merge_in_hubspot(world: World) -> None:
 
     done = merge(world)
 
-    assert stored(world, done).hubspot_state == "none"
+    assert state_of(stored(world, done)) == "none"
     assert world.link_of(done.merge.survivor) is not None
 
 
@@ -93,7 +106,7 @@ def test_with_two_way_off_hubspot_keeps_its_records(world: World) -> None:
     done = merge(world)
     after_the_hold(world)
 
-    assert stored(world, done).hubspot_state == "none"
+    assert state_of(stored(world, done)) == "none"
     assert world.sandbox.contact(one) is not None
     assert world.sandbox.contact(other) is not None
 
@@ -119,7 +132,7 @@ def test_a_held_merge_can_be_cancelled_or_made_at_once(world: World) -> None:
     done = merge(world)
 
     cancelled = dedupe.decide_in_hubspot(world.app, world.ws, done.merge.id, "cancel", OWNER)
-    assert cancelled.hubspot_state == "cancelled"
+    assert state_of(cancelled) == "cancelled"
     assert after_the_hold(world) == 0
     with pytest.raises(Clash):
         dedupe.decide_in_hubspot(world.app, world.ws, done.merge.id, "now", OWNER)
@@ -129,13 +142,56 @@ def test_a_merge_made_now_needs_a_confirmation_to_be_taken_back(world: World) ->
     two_records(world)
     done = merge(world)
     made = dedupe.decide_in_hubspot(world.app, world.ws, done.merge.id, "now", OWNER)
-    assert made.hubspot_state == "done"
+    assert state_of(made) == "done"
 
     with pytest.raises(Clash, match="for good"):
         dedupe.undo_merge(world.app, world.ws, done.merge.id, OWNER)
-    dedupe.undo_merge(world.app, world.ws, done.merge.id, OWNER, confirm=True)
 
+    assert len(world.contacts()) == 1
+
+
+def test_who_comes_back_after_a_merge_in_hubspot_becomes_a_new_record(world: World) -> None:
+    one, other = two_records(world)
+    world.sandbox.update(other, {"email": ""})
+    world.sync()
+    done = merge(world)
+    dedupe.decide_in_hubspot(world.app, world.ws, done.merge.id, "now", OWNER)
+
+    undone = dedupe.undo_merge(world.app, world.ws, done.merge.id, OWNER, confirm=True)
+    world.sync()
+    last = world.sync(full=True)
+
+    survivor, back = (world.link_of(contact.id) for contact in undone.contacts)
+    assert survivor is not None
+    assert back is not None
+    assert back.record_id not in (one, other, survivor.record_id)
+    assert world.record(back.record_id)["phone"]
     assert len(world.contacts()) == 2
+    assert (last.counts["created"], last.counts["pushed_created"], last.counts["pushed_updated"]) == (0, 0, 0)
+
+
+def test_an_address_that_hubspot_kept_at_its_merge_is_freed_there_first(world: World) -> None:
+    two_records(world)
+    done = merge(world)
+    dedupe.decide_in_hubspot(world.app, world.ws, done.merge.id, "now", OWNER)
+    undone = dedupe.undo_merge(world.app, world.ws, done.merge.id, OWNER, confirm=True)
+    back = undone.contacts[1]
+    world.sync()
+    (failure,) = world.failures()
+    assert (failure.contact_id, "a further address" in failure.message) == (back.id, True)
+    assert world.link_of(back.id) is None
+
+    link = world.link_of(done.merge.survivor)
+    assert link is not None
+    world.sandbox.switch(additional_emails="writable")
+    world.sandbox.update(link.record_id, {"hs_additional_emails": ""})
+    edit.retry_failures(world.app, world.ws, [failure.id], OWNER)
+    world.sync()
+
+    made = world.link_of(back.id)
+    assert made is not None
+    assert world.record(made.record_id)["email"] == back.fields["email"]
+    assert world.failures() == []
 
 
 def test_a_refusal_keeps_the_merge_here_and_never_brings_the_duplicate_back(
@@ -150,21 +206,21 @@ def test_a_refusal_keeps_the_merge_here_and_never_brings_the_duplicate_back(
     world.sync(full=True)
 
     failed = stored(world, done)
-    assert failed.hubspot_state == "failed"
-    assert "Not merged in HubSpot" in failed.hubspot_note
+    assert state_of(failed) == "failed"
+    assert "Not merged in HubSpot" in failed.hubspot[0].note
     assert len(world.contacts()) == 1
 
 
 def test_a_merge_whose_answer_was_lost_is_seen_and_not_sent_again(world: World) -> None:
     one, other = two_records(world)
     done = merge(world)
-    journal = stored(world, done).journal["hubspot"][0]
-    world.sandbox.merge(journal["primary"], journal["others"][0])
+    (wanted,) = stored(world, done).hubspot
+    world.sandbox.merge(wanted.primary, wanted.others[0])
 
     assert after_the_hold(world) == 1
     world.sync(full=True)
 
-    assert stored(world, done).hubspot_state == "done"
+    assert state_of(stored(world, done)) == "done"
     assert len(world.contacts()) == 1
     assert one != other
 
@@ -191,3 +247,113 @@ def test_a_stop_that_the_merge_in_hubspot_lost_is_said_again(world: World) -> No
     world.sync(full=True)
     assert world.contact(done.merge.survivor).subscription_status == "not_subscribed"
     assert world.record(link.record_id)["sms_opt_in"] == "false"
+
+
+# --- several portals ------------------------------------------------------------------------------------------------
+
+OTHER = PortalId("4343")
+
+
+class _ByToken(httpx.BaseTransport):
+    """Two portals at one address: each has a token of its own."""
+
+    def __init__(self, sandboxes: dict[str, Sandbox]) -> None:
+        self.behind = {token: SandboxTransport(sandbox) for token, sandbox in sandboxes.items()}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        token = request.headers["authorization"].partition(" ")[2]
+        request.headers["authorization"] = f"Bearer {STATIC_TOKEN}"
+        return self.behind[token].handle_request(request)
+
+
+@dataclass
+class Both:
+    """Ana twice in two portals, merged here; both portals wait for their hold."""
+
+    world: World
+    second: Sandbox
+    records: tuple[str, str]
+    done: dedupe.MergeDone
+
+    def states(self) -> dict[PortalId, str]:
+        return {one.portal: one.state for one in stored(self.world, self.done).hubspot}
+
+    def decide(self, action: str, portal: PortalId) -> None:
+        dedupe.decide_in_hubspot(self.world.app, self.world.ws, self.done.merge.id, action, OWNER, portal=portal)
+
+
+@pytest.fixture
+def both(world: World) -> Iterator[Both]:
+    second = Sandbox(now=world.clock.now, portal_id=int(OTHER))
+    second.switch(static_account_info="allowed")
+    records = two_records(world)
+    for email in ("ana@example.com", "a@example.com"):
+        second.create({"firstname": "Ana", "email": email, "phone": PHONE})
+    with httpx.Client(transport=_ByToken({STATIC_TOKEN: world.sandbox, "second": second})) as http:
+        world.app = replace(world.app, http=http)
+        engine_portal.connect_static(world.app, world.ws, "second", OWNER)
+        engine_portal.change_settings(world.app, world.ws, OTHER, {"two_way": True}, OWNER)
+        sync_second(world)
+        yield Both(world, second, records, merge(world))
+
+
+def sync_second(world: World) -> Run:
+    """A run of the second portal."""
+    world.clock.advance(120)
+    asked = run.request(world.app, world.ws, OTHER, full=False, preview=False, trigger="button", actor=OWNER)
+    return world.go(asked)
+
+
+def test_each_portal_waits_for_itself_and_is_cancelled_by_itself(both: Both) -> None:
+    assert both.states() == {PORTAL: "held", OTHER: "held"}
+
+    both.decide("cancel", PORTAL)
+    assert both.states() == {PORTAL: "cancelled", OTHER: "held"}
+    assert after_the_hold(both.world) == 1
+
+    assert both.states() == {PORTAL: "cancelled", OTHER: "done"}
+    with pytest.raises(Clash):
+        both.decide("now", PORTAL)
+
+
+def test_a_portal_that_fails_is_no_obstacle_for_the_other(both: Both) -> None:
+    both.world.settings(two_way=False)
+
+    assert after_the_hold(both.world) == 1
+
+    assert both.states() == {PORTAL: "failed", OTHER: "done"}
+    both.world.settings(two_way=True)
+    both.decide("now", PORTAL)
+    assert both.states() == {PORTAL: "done", OTHER: "done"}
+
+
+def test_an_undo_gives_back_what_one_portal_still_has_and_makes_anew_what_the_other_merged(both: Both) -> None:
+    world = both.world
+    both.decide("now", OTHER)
+    with pytest.raises(Clash, match="for good"):
+        dedupe.undo_merge(world.app, world.ws, both.done.merge.id, OWNER)
+
+    undone = dedupe.undo_merge(world.app, world.ws, both.done.merge.id, OWNER, confirm=True)
+
+    assert both.states() == {PORTAL: "cancelled", OTHER: "done"}
+    assert after_the_hold(world) == 0
+    world.sync()
+    sync_second(world)
+    assert {world.link_of(contact.id).record_id for contact in undone.contacts} == set(both.records)  # type: ignore[union-attr]
+    assert len(world.contacts()) == 2
+
+
+def test_nothing_is_undone_while_hubspot_is_merging(both: Both) -> None:
+    world = both.world
+    with world.app.db.write(world.ws) as tx:
+        first = stored(world, both.done).hubspot[0]
+        until = world.clock.now() + timedelta(minutes=10)
+        hubspot_merges.save(tx, both.done.merge.id, replace(first, state="merging", until=until))
+
+    with pytest.raises(Clash, match="just merging"):
+        dedupe.undo_merge(world.app, world.ws, both.done.merge.id, OWNER)
+    assert dedupe.hubspot_merges_due(world.app, world.ws) == 0
+    assert len(world.contacts()) == 1
+
+    assert after_the_hold(world) == 2  # its worker died: another one went on
+    assert both.states() == {PORTAL: "done", OTHER: "done"}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from mercuri.engine.grouping import GroupView, PossibleView, SharedView
 from mercuri.engine.merging import MergeDone
+from mercuri.store import hubspot_merges as merge_rows
 from mercuri.store.merges import Merge
 from mercuri.web.api.models import Contact, Id, In, Out
 
@@ -66,17 +67,40 @@ class MergeIn(In):
     override: Annotated[bool, Field(description="Merge members that were told apart, too")] = False
 
 
-class HubSpotMerge(Out):
-    """What becomes of the records in HubSpot, and until when a merge there waits."""
+HubSpotState = Literal["none", "held", "done", "failed", "cancelled"]
 
-    state: str
+
+class PortalMerge(Out):
+    """What becomes of the records in one portal, and until when a merge there waits."""
+
+    portal_id: str
+    state: HubSpotState
     until: datetime | None
-    note: str = ""
+    note: str
+
+    @classmethod
+    def of(cls, one: merge_rows.HubSpotMerge) -> PortalMerge:
+        """The state of a merge in one portal."""
+        state = TypeAdapter(HubSpotState).validate_python("held" if one.state == "merging" else one.state)
+        return cls(portal_id=one.portal, state=state, until=one.until, note=one.note)
+
+
+class HubSpotMerge(Out):
+    """What becomes of the records in HubSpot: in the portal of which there is most to say, and in each."""
+
+    state: HubSpotState
+    until: datetime | None
+    note: str
+    portals: list[PortalMerge]
 
     @classmethod
     def of(cls, merge: Merge) -> HubSpotMerge:
         """The state of a merge in HubSpot."""
-        return cls(state=merge.hubspot_state, until=merge.hubspot_until, note=merge.hubspot_note)
+        portals = [PortalMerge.of(one) for one in merge.hubspot]
+        if merge.in_hubspot is None:
+            return cls(state="none", until=None, note="", portals=portals)
+        shown = PortalMerge.of(merge.in_hubspot)
+        return cls(state=shown.state, until=shown.until, note=shown.note, portals=portals)
 
 
 class MergeOut(Out):
@@ -147,9 +171,10 @@ class UndoIn(In):
 
 
 class HubSpotIn(In):
-    """Merge in HubSpot now, or never."""
+    """Merge in HubSpot now, or never; in one portal, or in all that wait."""
 
     action: Literal["now", "cancel"]
+    portal_id: str | None = None
 
 
 class DismissIn(In):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Path, Query, Response
 
+from mercuri.core.contact import PortalId
 from mercuri.engine import dedupe
 from mercuri.store import duplicates, merges
 from mercuri.store.duplicates import GroupQuery
@@ -150,7 +151,8 @@ def undo_merge(who: Manager, merge_id: IdPath, body: UndoIn = UndoIn()) -> Undon
 @router.post("/merges/{merge_id}/hubspot")
 def decide_in_hubspot(who: Manager, merge_id: IdPath, body: HubSpotIn) -> HubSpotMerge:
     """Carry a merge to HubSpot now, where it cannot be undone, or keep the records apart there."""
-    return HubSpotMerge.of(dedupe.decide_in_hubspot(who.app, who.ws, merge_id, body.action, who.actor))
+    portal = PortalId(body.portal_id) if body.portal_id else None
+    return HubSpotMerge.of(dedupe.decide_in_hubspot(who.app, who.ws, merge_id, body.action, who.actor, portal=portal))
 
 
 @router.get("/merge-batches/{batch_id}")

@@ -32,6 +32,16 @@ KIND_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsOf:
+    """A portal in which several of the compared contacts have a record."""
+
+    portal: str
+    count: int
+    two_way: bool
+    hold_hours: float
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What an address asks for; a value that nobody offers counts as none."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 from starlette.background import BackgroundTask
 
-from mercuri.core.contact import Contact, ContactId
+from mercuri.core.contact import Contact, ContactId, PortalId
 from mercuri.engine import dedupe
 from mercuri.errors import Clash, NotFound, UserError
 from mercuri.store import duplicates, match_keys, merges, portals, shown
@@ -190,8 +191,8 @@ def compare(request: Request, viewer: Viewer, ids: Annotated[str, Query(max_leng
         people = [c for c in shown.many(tx, match_keys.contact_ids(view.ids_in(ids))) if _is_alive(c)]
         if len(people) < 2:
             raise NotFound("There are no two such contacts any more.")
-        (two_way, hold), kinds = _hubspot(tx), field_kinds(tx)
-    return _compare(request, people, None, two_way=two_way, hold=hold, kinds=kinds)
+        records, kinds = _records_to_merge(tx, people), field_kinds(tx)
+    return _compare(request, people, None, records=records, kinds=kinds)
 
 
 @router.get("/duplicates/{group_id}")
@@ -205,9 +206,9 @@ def group(request: Request, viewer: Viewer, group_id: IdPath) -> Response:
             return render.see_other(request, asked.address(f"/duplicates/{now}" if now else "/duplicates"))
         found = dedupe.view(tx, group_id)
         neighbours = [duplicates.neighbour(tx, asked.query, row, back=back) for back in (True, False)]
-        (two_way, hold), kinds = _hubspot(tx), field_kinds(tx)
+        records, kinds = _records_to_merge(tx, found.members), field_kinds(tx)
     around = [asked.address(f"/duplicates/{id_}") if id_ else "" for id_ in neighbours]
-    return _compare(request, found.members, found, asked=asked, around=around, two_way=two_way, hold=hold, kinds=kinds)
+    return _compare(request, found.members, found, asked=asked, around=around, records=records, kinds=kinds)
 
 
 def _compare(
@@ -217,8 +218,7 @@ def _compare(
     *,
     asked: view.Asked | None = None,
     around: Sequence[str] = ("", ""),
-    two_way: bool,
-    hold: int,
+    records: Sequence[view.RecordsOf],
     kinds: Mapping[str, str],
 ) -> Response:
     wanted = request.query_params.get("survivor", "")
@@ -241,17 +241,20 @@ def _compare(
         previous_href=around[0],
         next_href=around[1],
         linked=sum(bool(contact.hubspot) for contact in people),
-        two_way=two_way,
-        hold=hold,
+        records=records,
         kinds=kinds,
         ids=",".join(str(contact.id) for contact in people),
     )
 
 
-def _hubspot(tx: Tx) -> tuple[bool, int]:
-    """Whether merges reach HubSpot, and after how many hours."""
-    on = [portal.settings for portal in portals.all(tx) if portal.state != "disconnected" and portal.settings.two_way]
-    return bool(on), max((int(settings.hold_hours) for settings in on), default=0)
+def _records_to_merge(tx: Tx, people: Sequence[Contact]) -> list[view.RecordsOf]:
+    """The portals in which two or more of them have a record, with what a merge would do there."""
+    counts = Counter(portal for contact in people for portal in {link.portal_id for link in contact.hubspot})
+    return [
+        view.RecordsOf(portal.name, counts[portal.id], portal.settings.two_way, portal.settings.hold_hours)
+        for portal in portals.all(tx)
+        if counts[portal.id] > 1
+    ]
 
 
 @router.post("/duplicates/merge")
@@ -283,7 +286,7 @@ def merge(request: Request, manager: Manager, form: Sent) -> Response:
     path = "/duplicates" if form.get("stay") or not following else f"/duplicates/{following}"
     response = render.see_other(request, asked.address(path))
     said = f"{words.counted(len(done.merge.absorbed) + 1, 'contact')} merged into {view.name_of(done.survivor)}."
-    if done.merge.hubspot_state == "held":
+    if any(one.state == "held" for one in done.merge.hubspot):
         said += " HubSpot's records follow after the hold."
     return render.toast(request, response, said, undo=f"/duplicates/merged/{done.merge.id}/undo")
 
@@ -333,11 +336,14 @@ def undo(request: Request, manager: Manager, merge_id: IdPath, form: Sent) -> Re
 def in_hubspot(request: Request, manager: Manager, merge_id: IdPath, form: Sent) -> Response:
     """Make a merge in HubSpot now, or let the records stay apart there."""
     action = "now" if form.get("action") == "now" else "cancel"
-    done = dedupe.decide_in_hubspot(app_of(request), manager.workspace, merge_id, action, actor_of(manager))
+    portal = PortalId(form.get("portal", ""))
+    done = dedupe.decide_in_hubspot(
+        app_of(request), manager.workspace, merge_id, action, actor_of(manager), portal=portal
+    )
+    one = next(one for one in done.hubspot if one.portal == portal)
     said = {"done": "Merged in HubSpot.", "cancelled": "HubSpot keeps its records apart."}
     response = render.see_other(request, "/duplicates/merged")
-    bad = done.hubspot_state == "failed"
-    return render.toast(request, response, said.get(done.hubspot_state, done.hubspot_note), tone="bad" if bad else "")
+    return render.toast(request, response, said.get(one.state, one.note), tone="bad" if one.state == "failed" else "")
 
 
 def _people(tx: Tx, ids: Sequence[int]) -> dict[ContactId, Contact]:
