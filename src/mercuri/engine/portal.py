@@ -88,12 +88,15 @@ def client_for(
 
 
 def refresh_schema(app: App, ws: WorkspaceId, portal: Portal, client: Client | None = None) -> tuple[Property, ...]:
-    """Ask HubSpot for the properties of its contacts and remember them, also which have vanished."""
+    """Ask HubSpot for the properties of its contacts and remember them, also which have vanished, and when it was."""
     found = (client or client_for(app, ws, portal, Lane.BUTTON)).properties()
     with app.db.write(ws) as tx:
         before = portals.schema(tx, portal.id)
-        portals.save_schema(tx, portal.id, found, app.now())
-        _take_up(tx, portals.get(tx, portal.id), before, found, app.now())
+        reading = portals.get(tx, portal.id).reading
+        portals.save(tx, portal.id, reading={**reading, "schema_at": app.now().isoformat()})
+        if {one.name: one for one in before} != {one.name: one for one in found}:
+            portals.save_schema(tx, portal.id, found, app.now())
+            _take_up(tx, portals.get(tx, portal.id), before, found, app.now())
     return found
 
 

@@ -354,16 +354,11 @@ def _settings(portal: Portal, found: Run) -> PortalSettings:
 
 
 def _schema(app: App, ws: WorkspaceId, portal: Portal, client: Client, life: timedelta) -> tuple[Property, ...]:
-    with app.db.read(ws) as tx:
-        known = portals.schema(tx, portal.id)
     asked = portal.reading.get("schema_at")
-    if known and asked and app.now() - datetime.fromisoformat(asked) < life:
-        return known
-    known = refresh_schema(app, ws, portal, client)
-    with app.db.write(ws) as tx:
-        now = portals.get(tx, portal.id).reading
-        portals.save(tx, portal.id, reading={**now, "schema_at": app.now().isoformat()})
-    return known
+    if asked and app.now() - datetime.fromisoformat(asked) < life:
+        with app.db.read(ws) as tx:
+            return portals.schema(tx, portal.id)
+    return refresh_schema(app, ws, portal, client)
 
 
 def _push_outs(work: Work) -> None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, select, update
+from sqlalchemy import Row, and_, bindparam, func, insert, select, update
 
 from mercuri.core.contact import ContactId, PortalId, RecordId, RunId
 from mercuri.errors import NotFound
 from mercuri.store.database import Tx
 from mercuri.store.schema import conflict as table
+from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import from_ms, maybe_moment, maybe_ms, to_ms
 
 
@@ -61,11 +62,18 @@ def close(tx: Tx, portal: PortalId, record: RecordId, fields: Collection[str], r
     tx.execute(update(table).where(mine).values(state="resolved", resolution=resolution, resolved_at=to_ms(at)))
 
 
+_OPEN_FIELDS = Statement(
+    select(table.c.record_id, table.c.field)
+    .where(table.c.workspace_id == WORKSPACE, table.c.portal_id == bindparam("portal"), table.c.state == "open")
+    .where(table.c.record_id.in_(bindparam("records", expanding=True))),
+    lists=["records"],
+)
+
+
 def open_fields(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> dict[RecordId, set[str]]:
     """The fields with an open conflict, by record."""
     found: dict[RecordId, set[str]] = {}
-    mine = and_(table.c.workspace_id == tx.workspace, table.c.portal_id == portal, table.c.state == "open")
-    for row in tx.execute(select(table.c.record_id, table.c.field).where(mine, table.c.record_id.in_(list(records)))):
+    for row in tx.run(_OPEN_FIELDS, portal=portal, records=list(records)):
         found.setdefault(RecordId(row.record_id), set()).add(row.field)
     return found
 

@@ -100,6 +100,33 @@ _LINKED = (
     .order_by(_RANK.desc(), table.c.record_id.desc())
 )
 _OF_CONTACTS = [Statement(query, lists=["contacts"]) for query in (_LINKED, _LINKED.with_for_update())]
+_REMOVE = Statement(delete(table).where(_THESE), lists=["records"])
+_AFTER = and_(_MINE, table.c.record_id > bindparam("after"))
+_IS_LIVE = table.c.state == LinkState.LIVE.value
+_NEXT = select(table).where(_AFTER).order_by(table.c.record_id).limit(bindparam("most"))
+_EACH = Statement(_NEXT.where(_IS_LIVE).with_for_update())
+_UNSEEN = Statement(
+    _NEXT.where(
+        or_(_IS_LIVE, table.c.state == LinkState.BLOCKED.value),
+        or_(table.c.seen_run.is_(None), table.c.seen_run != bindparam("run")),
+        table.c.seen_at < bindparam("before"),
+    )
+)
+_MET = and_(
+    or_(table.c.seen_run == bindparam("run"), table.c.seen_at >= bindparam("since")),
+    table.c.state != LinkState.MERGED.value,
+    table.c.excluded != bindparam("gone"),
+)
+_SEEN = Statement(select(table.c.record_id).where(_AFTER, _MET).order_by(table.c.record_id).limit(bindparam("most")))
+_TALLY = Statement(select(table.c.excluded, func.count().label("number")).where(_MINE, _MET).group_by(table.c.excluded))
+_UNLINKED = Statement(
+    select(contact_table.c.id)
+    .where(contact_table.c.workspace_id == WORKSPACE, contact_table.c.id > bindparam("after"))
+    .where(contact_table.c.deleted_at.is_(None), contact_table.c.merged_into.is_(None))
+    .where(~exists().where(_MINE, table.c.contact_id == contact_table.c.id, table.c.excluded != bindparam("but")))
+    .order_by(contact_table.c.id)
+    .limit(bindparam("most"))
+)
 _WAITING = Statement(
     select(table)
     .where(_MINE, table.c.state == LinkState.UNLINKED.value, table.c.seen_run == bindparam("run"))
@@ -164,9 +191,7 @@ def all_of_contacts(tx: Tx, contacts: Collection[ContactId]) -> list[tuple[Porta
 
 def each(tx: Tx, portal: PortalId, *, after: RecordId | None = None, limit: int = 500) -> list[Link]:
     """The next live links after a record id, in the order of the ids as text, locked; for walking over all of them."""
-    live = and_(_of(tx, portal), table.c.state == LinkState.LIVE.value, table.c.record_id > (after or ""))
-    asked = select(table).where(live).order_by(table.c.record_id).limit(limit).with_for_update()
-    return [_link(row) for row in tx.execute(asked)]
+    return [_link(row) for row in tx.run(_EACH, portal=portal, after=after or "", most=limit)]
 
 
 def waiting(tx: Tx, portal: PortalId, run: RunId, *, limit: int = 100_000) -> list[Link]:
@@ -176,31 +201,23 @@ def waiting(tx: Tx, portal: PortalId, run: RunId, *, limit: int = 100_000) -> li
 
 def unseen(tx: Tx, portal: PortalId, run: RunId, before: datetime, *, after: RecordId, limit: int = 100) -> list[Link]:
     """Live links that a complete read by `run`, begun at `before`, did not meet: the next ones after a record id."""
-    absent = and_(
-        _of(tx, portal),
-        table.c.state.in_([LinkState.LIVE.value, LinkState.BLOCKED.value]),
-        or_(table.c.seen_run.is_(None), table.c.seen_run != run),
-        table.c.seen_at < to_ms(before),
-        table.c.record_id > after,
-    )
-    return [_link(row) for row in tx.execute(select(table).where(absent).order_by(table.c.record_id).limit(limit))]
+    rows = tx.run(_UNSEEN, portal=portal, run=run, before=to_ms(before), after=after, most=limit)
+    return [_link(row) for row in rows]
 
 
 def seen(tx: Tx, portal: PortalId, met: Met, *, after: RecordId, limit: int = 10_000) -> list[RecordId]:
     """The records that were met and are there: the next ids after one, in their order as text."""
-    query = select(table.c.record_id).where(_met(tx, portal, met), table.c.record_id > after)
-    return [RecordId(row.record_id) for row in tx.execute(query.order_by(table.c.record_id).limit(limit))]
+    rows = tx.run(_SEEN, portal=portal, after=after, most=limit, **_met(met))
+    return [RecordId(row.record_id) for row in rows]
 
 
 def tally(tx: Tx, portal: PortalId, met: Met) -> dict[str, int]:
     """How many of the records that were met are kept out, by reason; those that are not stand under ""."""
-    query = select(table.c.excluded, func.count().label("number")).where(_met(tx, portal, met))
-    return {row.excluded: int(row.number) for row in tx.execute(query.group_by(table.c.excluded))}
+    return {row.excluded: int(row.number) for row in tx.run(_TALLY, portal=portal, **_met(met))}
 
 
-def _met(tx: Tx, portal: PortalId, met: Met) -> Any:
-    there = and_(table.c.state != LinkState.MERGED.value, table.c.excluded != met.gone)
-    return and_(_of(tx, portal), or_(table.c.seen_run == met.run, table.c.seen_at >= to_ms(met.since)), there)
+def _met(met: Met) -> dict[str, object]:
+    return {"run": met.run, "since": to_ms(met.since), "gone": met.gone}
 
 
 def count(tx: Tx, portal: PortalId, *, state: LinkState = LinkState.LIVE) -> int:
@@ -214,11 +231,7 @@ def count(tx: Tx, portal: PortalId, *, state: LinkState = LinkState.LIVE) -> int
 
 def unlinked_contacts(tx: Tx, portal: PortalId, *, but: str, after: ContactId, limit: int = 500) -> list[ContactId]:
     """Contacts alive without a link to this portal, `but` one excluded for this reason: the next ones after an id."""
-    mine = and_(contact_table.c.workspace_id == tx.workspace, contact_table.c.id > after)
-    alive = and_(contact_table.c.deleted_at.is_(None), contact_table.c.merged_into.is_(None))
-    linked = exists().where(_of(tx, portal), table.c.contact_id == contact_table.c.id, table.c.excluded != but)
-    found = select(contact_table.c.id).where(mine, alive, ~linked).order_by(contact_table.c.id).limit(limit)
-    return [ContactId(row.id) for row in tx.execute(found)]
+    return [ContactId(row.id) for row in tx.run(_UNLINKED, portal=portal, but=but, after=after, most=limit)]
 
 
 def repoint(tx: Tx, portal: PortalId, old: RecordId, new: RecordId, at: datetime) -> None:
@@ -239,7 +252,7 @@ def add_alias(tx: Tx, portal: PortalId, old: RecordId, new: RecordId, at: dateti
 def remove(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> None:
     """Forget links altogether; for records that were only put aside."""
     for chunk in _chunks(records):
-        tx.execute(delete(table).where(_of(tx, portal), table.c.record_id.in_(chunk)))
+        tx.run(_REMOVE, portal=portal, records=chunk)
 
 
 def _of(tx: Tx, portal: PortalId) -> Any:

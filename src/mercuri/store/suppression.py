@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mercuri.store.database import Tx
 from mercuri.store.schema import suppression as table
+from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import to_ms
 
 #: An address that was closed when its person was erased.
@@ -50,7 +51,11 @@ def known(tx: Tx, hashes: Collection[str], kind: str) -> set[str]:
     return found
 
 
+_ANY = Statement(
+    select(table.c.hash).where(table.c.workspace_id == WORKSPACE, table.c.kind == bindparam("kind")).limit(1)
+)
+
+
 def has_any(tx: Tx, kind: str) -> bool:
     """Whether there is anything of one kind on the list at all; a load asks this before it hashes addresses."""
-    mine = select(table.c.hash).where(table.c.workspace_id == tx.workspace, table.c.kind == kind).limit(1)
-    return tx.execute(mine).first() is not None
+    return tx.run(_ANY, kind=kind).first() is not None

@@ -85,23 +85,22 @@ class Seen:
 def see(world: World) -> Seen:
     """Look at both sides."""
     with world.app.db.read(world.ws) as tx:
-        ids = [
-            ContactId(row.id) for row in tx.execute("SELECT id FROM contact WHERE workspace_id = :w", {"w": world.ws})
-        ]
-        rows = tx.execute("SELECT record_id FROM link WHERE workspace_id = :w", {"w": world.ws})
-        found = links.of_records(tx, PORTAL, [row.record_id for row in rows])
+        ask = tx.raw().execute
+        ids = [ContactId(id_) for (id_,) in ask("SELECT id FROM contact WHERE workspace_id = ?", [world.ws])]
+        records = [record for (record,) in ask("SELECT record_id FROM link WHERE workspace_id = ?", [world.ws])]
+        found = links.of_records(tx, PORTAL, records)
         log = "SELECT id, run_id, contact_id, record_id, field, side, before, after, planned FROM change ORDER BY id"
         disputes = "SELECT id, contact_id, record_id, field, local, remote, state FROM conflict ORDER BY id"
-        failing = tx.execute("SELECT contact_id FROM failure WHERE contact_id IS NOT NULL")
-        pending = tx.execute("SELECT key FROM outbox WHERE kind = 'contact'")
+        failing = ask("SELECT contact_id FROM failure WHERE contact_id IS NOT NULL").fetchall()
+        pending = ask("SELECT key FROM outbox WHERE kind = 'contact'").fetchall()
         return Seen(
             contacts.held(tx, ids),
             list(found.values()),
             world.sandbox.portal.records,
             list(tx.execute(log)),
             list(tx.execute(disputes)),
-            {ContactId(row.contact_id) for row in failing},
-            {ContactId(int(row.key)) for row in pending},
+            {ContactId(id_) for (id_,) in failing},
+            {ContactId(int(key)) for (key,) in pending},
             len(outbox.open_intents(tx, PORTAL)),
             {contact for merge in merges.recent(tx) if merge.undone_at is None for contact in merge.absorbed},
         )
