@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import httpx
@@ -149,12 +150,9 @@ class World:
         return found
 
 
-@contextmanager
-def a_world(database: Database, clock: Clock | None = None, **sandbox: Any) -> Iterator[World]:
-    """A workspace and a sandbox that are not yet connected."""
-    clock = clock or Clock()
-    portal_there = Sandbox(now=clock.now, **sandbox)
-    settings = Settings(
+@cache
+def _settings() -> Settings:
+    return Settings(
         secret_key=KEY,
         hubspot_api_url=HUBSPOT,
         hubspot_app_url=HUBSPOT,
@@ -163,10 +161,17 @@ def a_world(database: Database, clock: Clock | None = None, **sandbox: Any) -> I
         burst_limit="100000/1",
         search_limit="100000/1",
     )
+
+
+@contextmanager
+def a_world(database: Database, clock: Clock | None = None, **sandbox: Any) -> Iterator[World]:
+    """A workspace and a sandbox that are not yet connected."""
+    clock = clock or Clock()
+    portal_there = Sandbox(now=clock.now, **sandbox)
     with database.write(ANY) as tx:
         ws = workspaces.create(tx, "Team", WorkspaceSettings(), clock.now())
     with httpx.Client(transport=SandboxTransport(portal_there)) as http:
-        app = App(settings, database, vault.Vault(KEY), http, clock.now, portals=HandSet(clock))
+        app = App(_settings(), database, vault.Vault(KEY), http, clock.now, portals=HandSet(clock))
         yield World(app, ws, portal_there, clock)
 
 
