@@ -90,7 +90,7 @@ def _person(number: int, offset: int = 0) -> NewContact:
     if chance.random() < 0.72:
         fields["email"] = f"person{offset + email}@example.com"
         addresses.append(Address("email", fields["email"], fields["email"], "email", True))
-    return NewContact(fields, {}, addresses, _NOW)
+    return NewContact(fields, None, addresses, _NOW)
 
 
 # --- what is measured --------------------------------------------------------------------------------------------
