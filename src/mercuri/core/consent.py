@@ -50,7 +50,6 @@ KIND_TO_REGISTER: Mapping[str, Register] = {
     "staff": Register.STAFF,
     "import": Register.STAFF,
     "property": Register.CRM,
-    "subscription": Register.CRM,  # HubSpot's subscriptions API
 }
 #: The kinds that other programs may report.
 API_KINDS = ("message", "preference", "complaint", "carrier", "form", "staff")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mercuri.core.mapping import Problem
 from mercuri.core.properties import Property
-from mercuri.core.settings import ConsentItem, SettingRefused, consent_refusal
+from mercuri.core.settings import CHANNEL_NAMES, ConsentItem, SettingRefused, consent_refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ def _learned(item: ConsentItem, there: Mapping[str, Property]) -> ConsentItem:
 
 def _consent_problems_of(item: ConsentItem, name: str, found: Property | None) -> list[Problem]:
     if found is None:
-        gone = f"{name} no longer exists in HubSpot. What it said about {item.channel} stays; it says nothing new."
+        channel = CHANNEL_NAMES[item.channel]
+        gone = f"{name} no longer exists in HubSpot. What it said about {channel} stays; it says nothing new."
         return [Problem(name, "gone", gone)]
     problems = []
     if not _can_read(item, found):
@@ -122,15 +123,15 @@ def _type_of(found: Property) -> str:
 
 
 def _option_problems(item: ConsentItem, found: Property) -> list[Problem]:
-    problems, name = [], found.name
+    problems, name, channel = [], found.name, CHANNEL_NAMES[item.channel]
     lost = sorted(set(item.values) - {option.value for option in found.options})
     if lost:
-        gone = f"{name} no longer has the option {lost[0]!r}, which was to speak of {item.channel}."
+        gone = f"{name} no longer has the option {lost[0]!r}, which was to speak of {channel}."
         problems.append(Problem(name, "option", gone))
     new = new_options(item, found)
     if new:
         named = f"the new option {new[0]!r}" if len(new) == 1 else f"{len(new)} new options, {new[0]!r} among them"
-        says = f"{name} has {named} in HubSpot. It says nothing about {item.channel} until it is given a meaning."
+        says = f"{name} has {named} in HubSpot. It says nothing about {channel} until it is given a meaning."
         problems.append(Problem(name, "new_option", says))
     return problems
 

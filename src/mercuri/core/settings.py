@@ -26,6 +26,8 @@ from mercuri.core.match import CAPS, KeyKind
 
 #: What a state of consent may speak of. A phone number has one state on `sms` and another on `whatsapp`.
 CHANNELS = ("sms", "whatsapp", "email")
+#: What a channel is called inside a sentence.
+CHANNEL_NAMES: Mapping[str, str] = {"sms": "SMS", "whatsapp": "WhatsApp", "email": "e-mail"}
 #: A property of ours in HubSpot: the contact's id, unique there, so that a repeated create makes no second record.
 OWN_ID_PROPERTY = "mercuri_contact_id"
 #: Properties that carry the sync itself and can never be a person's field.

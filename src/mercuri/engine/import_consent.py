@@ -10,6 +10,7 @@ from mercuri.core.consent import ConsentEvent, Register, State
 from mercuri.core.contact import Address, ContactId
 from mercuri.core.imported import read_cell, read_date, refusal
 from mercuri.core.normalise import Refused
+from mercuri.core.settings import CHANNEL_NAMES
 from mercuri.engine import optouts, registers
 from mercuri.engine.csv_files import CONSENT_AT, CONSENT_TARGETS, LISTED, RowError
 from mercuri.engine.registers import Word, whole
@@ -100,7 +101,7 @@ class FileConsent:
     def _words(self, line: int, target: str, cells: Mapping[str, str]) -> Iterable[tuple[State, datetime | None]]:
         state = read_cell(cells.get(target, ""))
         if isinstance(state, Refused):
-            self._refuse(line, target, state.reason)
+            self._refuse(line, CONSENT_TARGETS[target], state.reason)
         elif state is not None:
             at = read_date(cells.get(CONSENT_AT, ""), state)
             if not isinstance(at, Refused):
@@ -108,7 +109,7 @@ class FileConsent:
             elif state is State.OUT:
                 yield state, None  # a no counts as of now, whatever its date was meant to be
             else:
-                self._refuse(line, target, at.reason)
+                self._refuse(line, CONSENT_TARGETS[target], at.reason)
 
     def _keys(self, tx: Tx, words: Collection[_Said]) -> Iterable[tuple[_Said, list[Key]]]:
         """Of which addresses each word speaks: those of its row, and a no of all that its contact has."""
@@ -120,7 +121,7 @@ class FileConsent:
                 found |= {a.normal for a in mine if a.normal and a.kind == KIND_OF[word.channel]}
             if not found:
                 kind = _ADDRESS[KIND_OF[word.channel]]
-                self._refuse(word.line, f"consent.{word.channel}", f"the row has no valid {kind}")
+                self._refuse(word.line, word.channel, f"the row has no valid {kind}")
             yield word, [(word.channel, address) for address in sorted(found)]
 
     def _event(self, word: _Said, key: Key, held: Held) -> ConsentEvent | None:
@@ -132,7 +133,7 @@ class FileConsent:
             twice = "another row says no of the same address" if key in self._closed else None
             reason = twice or refusal(held.registers, word.at, self.source, self.at)
             if reason is not None:
-                self._refuse(word.line, f"consent.{word.channel}", reason)
+                self._refuse(word.line, word.channel, reason)
                 return None
             self.counts.said_in += 1
         proof = {"line": str(word.line), **({"source": self.source} if self.source else {})}
@@ -140,10 +141,10 @@ class FileConsent:
         occurred = whole(word.at) if word.at else at
         return ConsentEvent(*key, Register.STAFF, word.state, "import", occurred, at, self.actor, proof=proof)
 
-    def _refuse(self, line: int, target: str, reason: str) -> None:
+    def _refuse(self, line: int, channel: str, reason: str) -> None:
         self.counts.refused += 1
         if len(self.refusals) < LISTED:
-            self.refusals.append(RowError(line, f"{target} was not recorded: {reason}"))
+            self.refusals.append(RowError(line, f"{CHANNEL_NAMES[channel]} was not recorded: {reason}"))
 
 
 _ADDRESS = {"phone": "phone number", "email": "e-mail address"}

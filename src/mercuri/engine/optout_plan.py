@@ -11,7 +11,7 @@ from mercuri.core.consent_values import heard, in_value, out_value
 from mercuri.core.contact import Address, LinkState, PortalId, RecordId
 from mercuri.core.properties import Property
 from mercuri.core.retry import FailureClass
-from mercuri.core.settings import ConsentItem
+from mercuri.core.settings import CHANNEL_NAMES, ConsentItem
 from mercuri.engine import follow, registers
 from mercuri.engine.optouts import failure_key, opened_here
 from mercuri.engine.recorded import own_addresses, properties_of_kind
@@ -37,7 +37,6 @@ _TURNED_BACK = (
     f"HubSpot turned this opt-out back on after it was written again {CORRECTIONS} times. It is not written any more."
 )
 _FIND = "Find out which workflow or form in HubSpot sets it, and stop it there. Sending stays blocked here."
-_NAMES = {"sms": "SMS", "whatsapp": "WhatsApp", "email": "e-mail"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class Plan:
             return
         by_email = self._by_email(batch, key, held, linked)
         if values is None and not by_email:
-            self._fail(key, linked[0], _NOWHERE.format(channel=_NAMES[key[0]]), _MAP)
+            self._fail(key, linked[0], _NOWHERE.format(channel=CHANNEL_NAMES[key[0]]), _MAP)
         elif not values and key[1] not in batch.emails:
             failures.clear(self.tx, self.portal.id, [failure_key(key)])
         batch.values += values or []

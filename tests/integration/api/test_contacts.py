@@ -244,7 +244,7 @@ def test_a_file_is_imported_with_its_permissions(world: World, api: Api) -> None
     assert {**dry, "dry_run": False} == real
     assert (real["created"], real["consent"]) == (2, {"said_in": 1, "said_out": 0, "refused": 1})
     assert real["unheard"] == [
-        {"line": 3, "reason": "consent.sms was not recorded: it is neither yes nor no"},
+        {"line": 3, "reason": "SMS was not recorded: it is neither yes nor no"},
     ]
     shown = api.asked("GET", "/consent", 200, params={"channel": "sms", "address": "+14155552671"})
     assert (shown["sendable"], shown["evidence"][0]["proof"]["source"]) == (True, "web form")

@@ -93,7 +93,7 @@ def test_a_mapped_property_that_vanished_is_reported_and_changes_nothing(world: 
     setup = consent_setup.setup_of(world.app, world.ws, PORTAL)
 
     assert setup.warnings == [
-        "sms_opt_in no longer exists in HubSpot. What it said about sms stays; it says nothing new."
+        "sms_opt_in no longer exists in HubSpot. What it said about SMS stays; it says nothing new."
     ]
     assert label(world, record) == "subscribed"
 

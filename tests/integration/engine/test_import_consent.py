@@ -52,7 +52,7 @@ def test_a_yes_without_a_source_is_refused_and_the_row_is_imported_all_the_same(
     report = imported(world, f"{PHONE},yes", source=" ")
 
     assert (report.created, report.failed, heard(report)) == (1, 0, (0, 0, 1))
-    assert report.unheard[0].reason == "consent.sms was not recorded: the import states no source of its permissions"
+    assert report.unheard[0].reason == "SMS was not recorded: the import states no source of its permissions"
     assert not sendable(world)
 
 

@@ -24,7 +24,6 @@ _HOW = {
     "staff": "by hand",
     "import": "import",
     "property": "HubSpot property",
-    "subscription": "HubSpot subscription",
     "suppression": "kept from before an erasure",
 }
 

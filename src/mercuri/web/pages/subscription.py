@@ -156,7 +156,7 @@ def _draft(app: App, ws: WorkspaceId, setup: Setup, asked: Mapping[str, str]) ->
         new_options=new_options(mapped, found) if mapped else (),
         is_change=mapped is not None,
     )
-    return _counted(app, ws, setup, draft, is_asked=is_asked)
+    return _counted(app, ws, setup, draft, is_asked=is_asked or mapped is not None)
 
 
 def _mapped(setup: Setup, name: str, channel: str) -> ConsentItem | None:
