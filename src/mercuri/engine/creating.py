@@ -13,16 +13,17 @@ from mercuri.core.retry import FailureClass
 from mercuri.core.settings import OWN_ID_PROPERTY, MatchBy
 from mercuri.engine import failing, follow
 from mercuri.engine.consent import Observed
+from mercuri.engine.failing import contact_key
 from mercuri.engine.flights import Flight, ask
 from mercuri.engine.matching import own_value
 from mercuri.engine.portal import ensure_own_id
 from mercuri.engine.reconcile import Ledger, reconcile
-from mercuri.engine.sending import announced, contact_key, link_created
+from mercuri.engine.sending import announced, link_created
 from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.errors import BadRequest, HubSpotError
 from mercuri.hubspot.client import Outcome, Write
-from mercuri.store import contacts, failures, links, outbox
+from mercuri.store import contacts, links, outbox
 from mercuri.store.contact_rows import Held
 from mercuri.store.database import Tx
 from mercuri.store.links import Link
@@ -168,13 +169,12 @@ def adopt(
     if held.id in pending and not changeset.to_remote:
         # Otherwise the note is needed: what the record has yet to get is sent with the next batch.
         outbox.done(tx, [pending[held.id]])
-    failures.clear(tx, work.portal_id, [contact_key(held.id)])
+    failing.clear(tx, work, [held.id])
 
 
 def _refuse(
     tx: Tx, work: Work, contact: ContactId, kind: FailureClass, why: str, fix: str, pending: Mapping[ContactId, Pending]
 ) -> None:
-    work.count_failing(tx, None)
     failing.put(tx, work, contact_key(contact), kind, why, fix, contact=contact, pending=pending.get(contact))
 
 
@@ -240,7 +240,6 @@ def _settle(
 
 
 def _note(tx: Tx, work: Work, contact: ContactId, error: HubSpotError, item: Pending | None) -> None:
-    work.count_failing(tx, None)
     failing.note(tx, work, contact_key(contact), error, contact=contact, pending=item)
 
 
@@ -260,7 +259,7 @@ def confirm(tx: Tx, ledger: Ledger, intent: Intent, record: Record, held: Held |
             _leave(tx, work, intent.contact_id)
         links.insert_many(tx, work.portal_id, [replace(link, base={**link.base})])
         ledger.observed.append(Observed(intent.contact_id, record.id, link.shadow, changed_at=record.updated_at))
-        failures.clear(tx, work.portal_id, [contact_key(intent.contact_id)])
+        failing.clear(tx, work, [intent.contact_id])
         work.counts["pushed_created"] += 1
     outbox.close(tx, [intent.id], "confirmed")
 

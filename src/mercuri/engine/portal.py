@@ -13,7 +13,7 @@ from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.mapping import active_mapping, suggest_mapping, with_types
 from mercuri.core.properties import Property
 from mercuri.core.settings import DEFAULT_MAPPING, OWN_ID_PROPERTY, Direction, PortalSettings, with_json
-from mercuri.engine import optouts, unreadable
+from mercuri.engine import failing, optouts, unreadable
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.schedule import next_time
 from mercuri.engine.tokens import PortalTokens, sealed
@@ -92,12 +92,20 @@ def refresh_schema(app: App, ws: WorkspaceId, portal: Portal, client: Client | N
     found = (client or client_for(app, ws, portal, Lane.BUTTON)).properties()
     with app.db.write(ws) as tx:
         before = portals.schema(tx, portal.id)
-        reading = portals.get(tx, portal.id).reading
-        portals.save(tx, portal.id, reading={**reading, "schema_at": app.now().isoformat()})
+        now = portals.get(tx, portal.id)
+        portals.save(tx, portal.id, reading={**now.reading, "schema_at": app.now().isoformat()})
         if {one.name: one for one in before} != {one.name: one for one in found}:
             portals.save_schema(tx, portal.id, found, app.now())
             _take_up(tx, portals.get(tx, portal.id), before, found, app.now())
+        # Without a moment of the last look, somebody asked for this one: a write named a property that is not there.
+        if now.reading.get("schema_at") is None or _mapped(now, before) != _mapped(now, found):
+            failing.try_again(tx, portal.id, app.now())
     return found
+
+
+def _mapped(portal: Portal, properties: Sequence[Property]) -> set[Property]:
+    names = {item.property for item in portal.settings.mapping}
+    return {found for found in properties if found.name in names}
 
 
 def _take_up(tx: Tx, portal: Portal, before: Sequence[Property], now: Sequence[Property], at: datetime) -> None:
@@ -136,6 +144,8 @@ def change_settings(
             zone = str(portal.account.get("time_zone") or "UTC")
             portals.save(tx, portal_id, next_at=next_time(settings.schedule, app.now(), zone))
         _ask_for_comparison(tx, portal, settings, app.now())
+        if settings.mapping != portal.settings.mapping:
+            failing.try_again(tx, portal_id, app.now())
         _ask_for_reading(tx, portal, settings)
         if speaking != portal.settings.consent_mapping:
             unreadable.mapping_changed(tx, portal_id, portal.settings.consent_mapping, app.now())

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from mercuri.core.contact import ContactId, LinkState, Origin, Record, RecordId
 from mercuri.core.diff import Base
 from mercuri.core.mapping import fields_of
-from mercuri.engine import closer, consent, dedupe, follow, matching, preview, remote_merges
+from mercuri.engine import closer, consent, dedupe, failing, follow, matching, preview, remote_merges
 from mercuri.engine.closer import Closer
 from mercuri.engine.consent import Observed
 from mercuri.engine.fields import ADDITIONAL_EMAILS, addresses, phone_fields
@@ -102,11 +102,16 @@ class _Page:
 
     def _store_linked(self, records: Sequence[Record], known: Mapping[RecordId, Link]) -> None:
         held = contacts.held(self.tx, {known[record.id].contact_id for record in records} - {NOBODY})
+        fails = failing.met(self.tx, self.work, held)
         for record in records:
             link = known[record.id]
             outcome = self._observe(link, record, held.get(link.contact_id))
-            if outcome and link.run != self.work.run.id:
+            if outcome is None or link.run == self.work.run.id:
+                continue
+            if outcome == "excluded" or link.contact_id not in fails:
                 self.work.count(outcome)
+            elif not fails[link.contact_id]:
+                self.work.count("failing")
 
     def _observe(self, link: Link, record: Record, held: Held | None) -> str | None:
         """One known record; the word under which it is counted, None when its time has not come."""

@@ -15,9 +15,10 @@ from mercuri.core.mapping import fields_of
 from mercuri.core.retry import FailureClass
 from mercuri.engine import closer, creating, failing, follow, parting, preview, remote_merges, sending
 from mercuri.engine.consent import Observed
+from mercuri.engine.failing import contact_key
 from mercuri.engine.flights import Flight, ask, fly
 from mercuri.engine.reconcile import Ledger, reconcile, refresh_emails
-from mercuri.engine.sending import Sent, contact_key
+from mercuri.engine.sending import Sent
 from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.errors import BadRequest, MissingScope
@@ -191,7 +192,7 @@ def _plan(tx: Tx, work: Work, batch: _Batch) -> list[Intent]:
     # What was found to be sent is sent right now: it needs no further note.
     ledger.to_send.clear()
     ledger.flush(tx)
-    failures.clear(tx, work.portal_id, [contact_key(ContactId(int(item.key))) for item in done])
+    failing.clear(tx, work, [ContactId(int(item.key)) for item in done])
     outbox.done(tx, done)
     return outbox.announce(tx, work.portal_id, intents, work.now)
 
@@ -257,7 +258,7 @@ def _store(
     done = [one for one in sent if one not in failed]
     work.counts["pushed_updated"] += len({one.intent.contact_id for one in done})
     clean = [] if last else [one.intent.contact_id for one in done]
-    failures.clear(tx, work.portal_id, [contact_key(contact) for contact in clean])
+    failing.clear(tx, work, clean)
     outbox.done(tx, [pending[one.intent.contact_id] for one in done if one.intent.contact_id in pending])
     again = []
     for one in failed:
@@ -280,7 +281,6 @@ def _taken(one: Sent) -> dict[str, str]:
 
 def _note_failure(tx: Tx, work: Work, one: Sent, item: Pending | None) -> None:
     contact, record = one.intent.contact_id, one.intent.record_id
-    work.count_failing(tx, record)
     if one.error is not None:
         failing.note(tx, work, contact_key(contact), one.error, contact=contact, record=record, pending=item)
     else:

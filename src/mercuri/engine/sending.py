@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from mercuri.core.contact import ContactId, LinkState, PropertyVersion, Record
+from mercuri.core.contact import LinkState, PropertyVersion, Record
 from mercuri.core.diff import Act, Base, merge_field, settle_sent
 from mercuri.core.echo import Echo, find_echo
 from mercuri.core.settings import Direction, MappingItem
@@ -278,8 +278,3 @@ def link_created(ledger: Ledger, intent: Intent, record: Record, held: Held | No
         written_at=ledger.at,
         created_there=intent.run if created else None,
     )
-
-
-def contact_key(contact: ContactId) -> str:
-    """The key of a contact's failure."""
-    return f"contact:{contact}"

@@ -15,12 +15,12 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from mercuri.core.contact import Origin, PortalId, RecordId, WorkspaceId
+from mercuri.core.contact import Origin, PortalId, WorkspaceId
 from mercuri.core.diff import Rule
 from mercuri.core.settings import Direction, MappingItem, PortalSettings
 from mercuri.engine.app import App
 from mercuri.hubspot.client import Client
-from mercuri.store import links, portals, runs
+from mercuri.store import portals, runs
 from mercuri.store.database import Tx
 from mercuri.store.links import Link
 from mercuri.store.portals import Portal
@@ -135,14 +135,14 @@ class Work:
         now = portals.get(tx, self.portal_id).reading
         portals.save(tx, self.portal_id, reading={**now, **values})
 
-    def count_failing(self, tx: Tx, record: RecordId | None) -> None:
-        """Count a record that could not be written; one that was counted as unchanged in this run is counted anew."""
-        link = links.of_records(tx, self.portal_id, [record]).get(record) if record else None
-        if link is not None and link.run == self.run.id and self.counts["unchanged"]:
-            self.counts["unchanged"] -= 1
-            self.counts["failing"] += 1
-        else:
-            self.count("failing")
+    def recount(self, outcome: str) -> None:
+        """Count a record that was counted before in this run under another word, `unchanged` most likely."""
+        before = next((name for name in ("unchanged", "updated", "created") if self.counts[name]), None)
+        if before is None:
+            self.count(outcome)
+            return
+        self.counts[before] -= 1
+        self.counts[outcome] += 1
 
     def count_updated(self, link: Link) -> None:
         """Count a contact that changed without its record having been fetched just now."""

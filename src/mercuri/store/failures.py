@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, select
+from sqlalchemy import Row, and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mercuri.core.contact import ContactId, PortalId, RecordId, RunId
@@ -46,6 +46,13 @@ _CLEAR = Statement(
     .where(table.c.key.in_(bindparam("keys", expanding=True))),
     lists=["keys"],
 )
+#: Asked of every page of records: nearly always the answer is none.
+_FAILING = Statement(
+    select(table.c.key)
+    .where(table.c.workspace_id == WORKSPACE, table.c.portal_id == bindparam("portal"))
+    .where(table.c.key.in_(bindparam("keys", expanding=True))),
+    lists=["keys"],
+)
 _ALL = select(func.count()).select_from(table).where(table.c.workspace_id == WORKSPACE)
 _COUNT, _COUNT_OF_RUN = Statement(_ALL), Statement(_ALL.where(table.c.run_id == bindparam("run")))
 
@@ -55,6 +62,27 @@ def put(tx: Tx, item: Failure) -> None:
     statement = (sqlite if tx.is_sqlite else postgresql).insert(table).values(_values(tx, item))
     newer = {name: statement.excluded[name] for name in _values(tx, item) if name not in _KEY}
     tx.execute(statement.on_conflict_do_update(index_elements=list(_KEY), set_=newer))
+
+
+def of_keys(tx: Tx, portal: PortalId, keys: Collection[str]) -> dict[str, Failure]:
+    """What is known of these things, by key; those that work are missing."""
+    failing = [row.key for row in tx.run(_FAILING, portal=portal, keys=list(keys))] if keys else []
+    if not failing:
+        return {}
+    rows = tx.execute(select(table).where(_of(tx, portal), table.c.key.in_(failing)))
+    return {row.key: _failure(row) for row in rows}
+
+
+def waiting(tx: Tx, portal: PortalId, kind: str) -> list[ContactId]:
+    """The contacts that fail for a reason of this kind and wait for somebody to change something."""
+    found = select(table.c.contact_id).where(_of(tx, portal), table.c["class"] == kind, table.c.next_at.is_(None))
+    return [ContactId(row.contact_id) for row in tx.execute(found.where(table.c.contact_id.is_not(None)))]
+
+
+def met(tx: Tx, portal: PortalId, keys: Collection[str], run: RunId) -> None:
+    """A run met these things, and they still fail."""
+    if keys:
+        tx.execute(update(table).where(_of(tx, portal), table.c.key.in_(list(keys))).values(run_id=run))
 
 
 def attempts(tx: Tx, portal: PortalId, keys: Collection[str]) -> dict[str, int]:
@@ -70,7 +98,7 @@ def clear(tx: Tx, portal: PortalId, keys: Collection[str]) -> None:
 
 
 def of_run(tx: Tx, run: RunId, *, after: int = 0, limit: int = 100) -> list[Failure]:
-    """What failed last in this run."""
+    """What failed in this run, or was met by it and still failed; each thing belongs to the last such run."""
     mine = and_(table.c.workspace_id == tx.workspace, table.c.run_id == run, table.c.id > after)
     return [_failure(row) for row in tx.execute(select(table).where(mine).order_by(table.c.id).limit(limit))]
 

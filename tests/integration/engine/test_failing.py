@@ -1,0 +1,123 @@
+"""Contacts that HubSpot refuses: counted as failing while they fail, and tried again once there is reason to hope."""
+
+from __future__ import annotations
+
+from tests.support.world import World, adds_up
+
+from mercuri.store import failures
+from mercuri.store.runs import Run
+
+STANDARD = [
+    {"property": "firstname", "field": "first_name"},
+    {"property": "lastname", "field": "last_name"},
+    {"property": "email", "field": "email"},
+]
+TEAM = {"name": "team", "label": "Team", "groupName": "contactinformation"}
+CHOICE = {**TEAM, "type": "enumeration", "fieldType": "select"}
+TEXT = {**TEAM, "type": "string", "fieldType": "text"}
+
+
+def pairs(world: World) -> tuple[str, int]:
+    """Ana and Bo on both sides; Ana's record and contact."""
+    world.sandbox.create({"firstname": "Bo", "email": "bo@example.com"})
+    record = world.sandbox.create({"firstname": "Ana", "email": "ana@example.com"})
+    world.sync()
+    return record, world.of_record(record).id
+
+
+def failing_of(world: World, done: Run) -> list[int | None]:
+    assert adds_up(done)
+    with world.app.db.read(world.ws) as tx:
+        listed = [failure.contact_id for failure in failures.of_run(tx, done.id)]
+    assert done.counts["failing"] == len(listed)
+    return listed
+
+
+def test_a_contact_that_fails_is_counted_as_failing_by_every_run_that_meets_it(both: World) -> None:
+    _, ana = pairs(both)
+    both.edit(ana, email="not an e-mail")
+
+    assert failing_of(both, both.sync()) == [ana]
+    full = both.sync(full=True)
+    assert failing_of(both, full) == [ana]
+    assert full.counts["unchanged"] == 1
+
+    both.edit(ana, email="ana@work.example.com")
+    for _ in range(2):
+        mended = both.sync(full=True)
+        assert failing_of(both, mended) == []
+        assert mended.counts["unchanged"] == 2
+
+
+def test_a_contact_that_cannot_be_created_is_counted_once_in_a_run(both: World) -> None:
+    both.sync()
+    bad = both.create(first_name="Bad", email="not an e-mail")
+
+    assert failing_of(both, both.sync()) == [bad]
+
+
+def test_a_property_that_is_gone_fails_once_and_is_sent_when_it_comes_back(both: World) -> None:
+    both.sandbox.add_property(TEXT)
+    both.settings(mapping=[*STANDARD, {"property": "team", "field": "custom.team"}])
+    record, ana = pairs(both)
+    both.sandbox.archive_property("team")
+    both.edit(ana, **{"custom.team": "Red"})
+
+    assert failing_of(both, both.sync()) == [ana]
+    assert failing_of(both, both.sync()) == []
+    assert not both.failures()
+    both.sandbox.add_property(TEXT)
+    both.clock.advance(3600)
+    both.sync()
+
+    assert both.record(record)["team"] == "Red"
+
+
+def test_a_property_that_came_back_before_anyone_looked_is_tried_again(world: World) -> None:
+    world.sandbox.add_property(TEXT)
+    world.settings(mapping=[*STANDARD, {"property": "team", "field": "custom.team"}])
+    record, ana = pairs(world)
+    world.sandbox.archive_property("team")
+    world.edit(ana, **{"custom.team": "Red"})
+    world.sync()
+
+    world.sandbox.add_property(TEXT)
+    world.sync()
+
+    assert world.record(record)["team"] == "Red"
+    assert not world.failures()
+
+
+def test_a_value_that_is_no_option_is_tried_again_once_the_options_change(world: World) -> None:
+    red = {"label": "Red", "value": "red"}
+    world.sandbox.add_property({**CHOICE, "options": [red]})
+    world.settings(mapping=[*STANDARD, {"property": "team", "field": "custom.team"}])
+    record, ana = pairs(world)
+    world.edit(ana, **{"custom.team": "blue"})
+    world.sync()
+    attempts = [failure.attempts for failure in world.failures()]
+
+    world.clock.advance(3600)
+    world.sync()
+    assert [failure.attempts for failure in world.failures()] == attempts == [1]
+    world.sandbox.archive_property("team")
+    world.sandbox.add_property({**CHOICE, "options": [red, {"label": "Blue", "value": "blue"}]})
+    world.clock.advance(3600)
+    world.sync()
+
+    assert world.record(record)["team"] == "blue"
+    assert not world.failures()
+
+
+def test_a_field_that_is_mapped_no_more_fails_no_more(world: World) -> None:
+    world.sandbox.add_property({**CHOICE, "options": [{"label": "Red", "value": "red"}]})
+    world.settings(mapping=[*STANDARD, {"property": "team", "field": "custom.team"}])
+    _, ana = pairs(world)
+    world.edit(ana, **{"custom.team": "blue"})
+    world.sync()
+    assert len(world.failures()) == 1
+
+    world.settings(mapping=STANDARD)
+    world.sync()
+
+    assert not world.failures()
