@@ -88,11 +88,14 @@ class Acts:
             self._advance()
             self.portal.erase(self._record(record_id), person())
 
-    def stamp(self, count: int) -> int:
-        """HubSpot's month-end batch gives many contacts the same modification millisecond, which is returned."""
+    def stamp(self, count: int, spread_ms: int = 0) -> int:
+        """HubSpot's month-end batch gives many contacts the same modification millisecond, which is returned.
+
+        With `spread_ms`, a busy hour: they were modified one after the other, in that time before now.
+        """
         with self._lock:
             self._advance()
-            return self.portal.stamp(count)
+            return self.portal.stamp(count, spread_ms)
 
     # -- looking
 

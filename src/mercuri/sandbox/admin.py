@@ -113,7 +113,7 @@ def _erase(sandbox: Sandbox, sent: Body) -> Body:
 
 
 def _stamp(sandbox: Sandbox, sent: Body) -> Body:
-    return {"modified_ms": sandbox.stamp(int(sent["count"]))}
+    return {"modified_ms": sandbox.stamp(int(sent["count"]), int(sent.get("spread_ms", 0)))}
 
 
 def _ids(sandbox: Sandbox, sent: Body) -> Body:

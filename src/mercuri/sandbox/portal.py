@@ -253,11 +253,14 @@ class Portal:
         self._tell_merge(primary, other, survivor, author, now)
         return survivor
 
-    def stamp(self, count: int) -> int:
-        """HubSpot's month-end batch: `count` contacts get the same modification millisecond, which is returned."""
+    def stamp(self, count: int, spread_ms: int = 0) -> int:
+        """HubSpot's month-end batch: `count` contacts get the same modification millisecond, which is returned.
+
+        With `spread_ms` they were modified one after the other, in that time before now.
+        """
         now = self.now_ms()
-        for record_id in self.live[:count]:
-            self._store(self.records[record_id], {}, now)
+        for number, record_id in enumerate(self.live[:count], start=1):
+            self._store(self.records[record_id], {}, now - spread_ms + spread_ms * number // count)
         return now
 
     def tick(self) -> None:
