@@ -282,7 +282,7 @@ class _Unstored:
 
 def pacer_of(app: App, ws: WorkspaceId, portal: Portal) -> Pacer:
     """The one request budget that all work on a portal shares in this process."""
-    burst = app.settings.burst_limit or BURST[portal.kind]
+    burst = _burst(app, portal)
     share = int(portal.settings.burst_share)
     zone = str(portal.account.get("time_zone") or "") or None
 
@@ -290,6 +290,16 @@ def pacer_of(app: App, ws: WorkspaceId, portal: Portal) -> Pacer:
         return Pacer(Limit.parse(burst), Limit.parse(app.settings.search_limit), share=share, time_zone=zone)
 
     return app.portals.pacer(ws, portal.id, (burst, app.settings.search_limit, share, zone), make)
+
+
+def requests_per_second(app: App, portal: Portal) -> float:
+    """How many requests a portal takes from us, searches apart, as far as is known before it says so itself."""
+    limit = Limit.parse(_burst(app, portal))
+    return limit.requests / limit.seconds
+
+
+def _burst(app: App, portal: Portal) -> str:
+    return app.settings.burst_limit or BURST[portal.kind]
 
 
 def oauth_of(app: App) -> OAuth:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -198,3 +199,17 @@ def test_a_viewer_sees_runs_and_conflicts_and_starts_nothing(hall: Hall) -> None
 
     assert refused == [403] * 4
     assert parse(viewer.get(f"/runs/{done.id}").text).one(id="run-live")
+
+
+def test_a_run_tells_its_rate_and_its_share_of_hubspots_limit(hall: Hall) -> None:
+    done = hall.sync()
+    with hall.app.db.write(hall.ws) as tx:
+        calls = {**done.calls, "list": 40, "search": 70, "read": 4, "write": 0, "other": 6}
+        counts = {**done.counts, "fetched": 4000, "created": 4000}
+        began = hall.site.clock.now() - timedelta(seconds=10)
+        ended = hall.site.clock.now()
+        runs.save(tx, done.id, calls=calls, counts=counts, started_at=began, ended_at=ended)
+
+    text = hall.browser().page(f"/runs/{done.id}").text
+
+    assert "10 s, 400 contacts a second, 50 % of HubSpot's limit" in " ".join(text.split())

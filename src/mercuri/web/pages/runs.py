@@ -14,10 +14,11 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
-from mercuri.core.contact import PortalId, RunId
+from mercuri.core.contact import PortalId, RunId, WorkspaceId
 from mercuri.engine import consent_setup, edit
 from mercuri.engine import run as engine_run
 from mercuri.engine.csv_files import csv_lines
+from mercuri.engine.portal import requests_per_second
 from mercuri.errors import NotFound
 from mercuri.store import changes, failures, portals, runs
 from mercuri.store.changes import Change
@@ -56,13 +57,21 @@ FURTHER = (
 )
 
 
+#: How long a run has to have taken for its pace to mean something.
+_TELLING = timedelta(seconds=1)
+
+
 @dataclass(frozen=True)
 class Live:
-    """What a run's page tells of its pace: time left, time taken, contacts a second; None where it cannot be told."""
+    """What a run's page tells of its pace; None where it cannot be told.
+
+    Time left, time taken, contacts a second, and the part of HubSpot's limit that its requests took, in percent.
+    """
 
     left: timedelta | None
     took: timedelta | None
     rate: int | None
+    share: int | None
     may_edit: bool
     parts: ClassVar = PARTS
     further: ClassVar = FURTHER
@@ -133,7 +142,7 @@ def show(
         "run.html",
         section="runs",
         run=run,
-        live=_live(request, run),
+        live=_live(request, viewer.workspace, run),
         changes=rows,
         names=names,
         kinds=kinds,
@@ -146,11 +155,17 @@ def show(
     )
 
 
-def _live(request: Request, run: Run) -> Live:
-    now = app_of(request).now()
-    took = (run.ended_at or now) - run.started_at if run.started_at else None
-    rate = round(run.counts["fetched"] / took.total_seconds()) if took and took.total_seconds() > 1 else None
-    return Live(sync.time_left(run, now) if run.is_live else None, took, rate, may_edit(request))
+def _live(request: Request, ws: WorkspaceId, run: Run) -> Live:
+    app = app_of(request)
+    took = (run.ended_at or app.now()) - run.started_at if run.started_at else None
+    left = sync.time_left(run, app.now()) if run.is_live else None
+    if took is None or took < _TELLING:
+        return Live(left, took, None, None, may_edit(request))
+    with app.db.read(ws) as tx:
+        allowed = requests_per_second(app, portals.get(tx, run.portal_id)) * took.total_seconds()
+    sent = sum(run.calls[kind] for kind in ("list", "read", "write", "other"))
+    rate = round(run.counts["fetched"] / took.total_seconds())
+    return Live(left, took, rate, min(100, round(100 * sent / allowed)), may_edit(request))
 
 
 def _some_changes(tx: Tx, run: RunId, q: str, after: int) -> tuple[list[Change], int | None]:
@@ -190,7 +205,7 @@ def part(request: Request, viewer: Viewer, run_id: RunPath) -> Response:
     """The live part of a run's page, for a browser that cannot hear its events."""
     with app_of(request).db.read(viewer.workspace) as tx:
         run = runs.get(tx, RunId(run_id))
-    return render.page(request, "parts/run_live.html", run=run, live=_live(request, run))
+    return render.page(request, "parts/run_live.html", run=run, live=_live(request, viewer.workspace, run))
 
 
 @router.get("/runs/{run_id}/events", response_class=StreamingResponse)
@@ -211,7 +226,7 @@ def _painted(request: Request, viewer: Viewer, run_id: int, part: str) -> tuple[
         run = runs.get(tx, RunId(run_id))
         shown = sync.sync_shown(tx, app.now())
     if part == "run":
-        text = render.text_of(request, "parts/run_live.html", run=run, live=_live(request, run))
+        text = render.text_of(request, "parts/run_live.html", run=run, live=_live(request, viewer.workspace, run))
     else:
         text = render.text_of(request, "parts/sync_button.html", sync=shown, may_edit=may_edit(request))
     return text, not run.is_live
