@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from bench.harness import LIMITS, NO_LIMITS, OWNER, Figure, HubSpot, Team, a_hubspot, a_team, apart
 from bench.store import a_database
+from mercuri.core.contact import LinkState
 from mercuri.engine import edit
-from mercuri.store import contacts
+from mercuri.store import contacts, links, portals
 
 
 def measure(count: int) -> Iterator[Figure]:
@@ -16,6 +17,49 @@ def measure(count: int) -> Iterator[Figure]:
         figures, peak = apart(_story, hubspot, url, count)
         yield from figures
         yield Figure(f"memory of all this, two full runs of {count:,} included", f"{peak} MB", "< 200 MB")
+
+
+def measure_large(count: int) -> Iterator[Figure]:
+    """What it costs to stay current with very many contacts, each part in a process of its own; SQLite."""
+    with a_hubspot(count, NO_LIMITS) as hubspot, a_database("sqlite") as url:
+        (load,), peak = apart(_first_load, hubspot, url, count)
+        yield load
+        yield Figure("… its memory", f"{peak} MB", "< 200 MB")
+        sweep, peak = apart(_swept, hubspot, url, count)
+        yield from sweep
+        yield Figure("… its memory", f"{peak} MB", "< 200 MB")
+        little, _ = apart(_quiet, hubspot, url, count)
+        yield from little
+
+
+def _first_load(hubspot: HubSpot, url: str, count: int) -> list[Figure]:
+    with a_team(hubspot, url, limited=False, two_way=True) as team:
+        done = team.sync()
+    told = f"{count / done.cpu:,.0f} contacts for each second of its processor time ({done.seconds:,.0f} s in all)"
+    return [Figure(f"first load of {count:,} without limits, SQLite", told)]
+
+
+def _swept(hubspot: HubSpot, url: str, count: int) -> list[Figure]:
+    gone = hubspot.ask("GET", "contacts")["ids"][:: max(1, count // 10)][:10]
+    for id_ in gone:
+        hubspot.ask("POST", "erase", id=id_)
+    with a_team(hubspot, url, limited=False, two_way=True) as team:
+        done = team.sync(full=True)
+        with team.app.db.read(team.ws) as tx:
+            proof = portals.get(tx, team.portal).sweep
+            asleep = links.count(tx, team.portal, state=LinkState.ASLEEP)
+    calls = done.run.calls
+    asked = f"{calls['list']:,} list, {calls['search']:,} search, {calls['read']:,} read, {calls['write']:,} write"
+    told = f"{asleep} of {len(gone)} erased found; HubSpot {proof['hubspot']:,}, in sync {proof['in_sync']:,}"
+    return [
+        Figure(f"full sweep of {count:,} ids", f"{asked}; {done.cpu:,.0f} s of processor time", "list requests only"),
+        Figure("… its differences", told, "exact"),
+    ]
+
+
+def _quiet(hubspot: HubSpot, url: str, count: int) -> list[Figure]:
+    with a_team(hubspot, url, limited=True, two_way=True) as team:
+        return list(_little(team, hubspot, count))
 
 
 def _story(hubspot: HubSpot, url: str, count: int) -> list[Figure]:
