@@ -68,6 +68,9 @@ def show(contact_id: ContactId, as_json: Json = False) -> None:
         return
     rows = [(n, v, f"{o.kind} {o.by}" if (o := contact.origins.get(n)) else "") for n, v in contact.fields.items() if v]
     table(["field", "value", "from"], rows, empty="No values.")
+    typer.echo(f"subscription: {contact.subscription_status}")
+    if contact.duplicate_group is not None:
+        typer.echo(f"possible duplicate: group {contact.duplicate_group}")
     for address in contact.addresses:
         typer.echo(
             f"{address.kind} {address.normal or address.raw}{' (' + address.problem + ')' if address.problem else ''}"

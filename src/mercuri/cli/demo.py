@@ -34,7 +34,7 @@ def demo(
     contacts: Annotated[int, typer.Option(min=0, help="How many contacts the sandbox has, at the first start.")] = 5000,
     serve: Annotated[bool, typer.Option(help="Serve the web app after the first sync.")] = True,
 ) -> None:
-    """See Mercuri at work: a sandbox portal, connected, synced and served. Everything stays in ./.demo."""
+    """Try Mercuri: a sandbox portal, connected, synced and served. Everything stays in ./.demo."""
     home = Path(os.environ.get("MERCURI_DATA_DIR") or ".demo")
     with _sandbox(home, contacts) as running:
         settings = _settings(home, port, running.url)

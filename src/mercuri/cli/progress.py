@@ -48,7 +48,7 @@ class _Lines:
         line = f"{run.state} {run.stage}".strip()
         if line != self._last and run.is_live:
             self._last = line
-            say(f"Run {run.id}: {title(run)}, {counted(run)}")
+            say(f"Run {run.id}: {title(run)}" + ("" if run.state == "waiting" else f", {counted(run)}"))
 
 
 @contextmanager
@@ -84,8 +84,8 @@ def _bar() -> Iterator[Watcher]:
 def title(run: Run) -> str:
     """What a run is doing, in words."""
     if run.state == "waiting":
-        until = f" until {run.resume_at:%H:%M:%S} UTC" if run.resume_at else ""
-        return f"Waiting{until}"
+        until = f" until {run.resume_at:%d %b %H:%M} UTC" if run.resume_at else ""
+        return f"Waiting{until}: {run.message}" if run.message else f"Waiting{until}"
     return "Queued" if run.state == "queued" else _STAGES.get(run.stage, run.stage)
 
 

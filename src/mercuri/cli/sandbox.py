@@ -28,7 +28,7 @@ def sandbox(
     client_secret: Annotated[str, typer.Option(help="The app's OAuth secret.")] = "sandbox-secret",
     token: Annotated[str | None, typer.Option(help="The static token.")] = None,
 ) -> None:
-    """Serve a HubSpot portal that behaves like the real one, limits, lag and refusals included."""
+    """Serve a sandbox HubSpot, with its limits, lag and refusals."""
     from mercuri.sandbox import Sandbox, serve
     from mercuri.sandbox.api import STATIC_TOKEN
 

@@ -31,7 +31,7 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = PORT,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave runs to other processes.")] = False,
 ) -> None:
-    """Serve the web app and the API, with a worker in the same process."""
+    """Serve the web app and the API, with a worker beside them."""
     bell = threading.Event()
     with session(_settings(host, port), bell.set) as s:
         say(f"Mercuri is at {s.services.settings.public_url} (listening at {host}:{port}). Ctrl-C stops it.")

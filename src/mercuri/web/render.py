@@ -77,7 +77,6 @@ class Renderer:
             span=words.span,
             lasted=words.lasted,
             moment=words.moment,
-            clock=words.clock,
             field_name=words.field_name,
             shared=words.shared,
             readable=words.readable,

@@ -88,16 +88,6 @@ def moment(at: datetime) -> str:
     return f"{at.day} {at:%b %Y, %H:%M} UTC"
 
 
-def clock(at: datetime) -> str:
-    """A time of the day, UTC.
-
-    >>> from datetime import UTC
-    >>> clock(datetime(2026, 11, 30, 9, 5, tzinfo=UTC))
-    '09:05 UTC'
-    """
-    return f"{at:%H:%M} UTC"
-
-
 def field_name(name: str) -> str:
     """A field as people call it.
 

@@ -122,7 +122,7 @@ def test_a_waiting_one_is_no_error_and_says_when_it_goes_on(site: Site) -> None:
     shown = button(site)
 
     assert shown.one("a", class_="button").text == "Waiting"
-    assert shown.one("p").text == "HubSpot's daily limit is used up. Goes on at 09:42 UTC."
+    assert shown.one("p").text == "HubSpot's daily limit is used up. Goes on at 9 Mar 2026, 09:42 UTC"
     assert not shown.has("span", class_="bad")
 
 

@@ -49,6 +49,7 @@ class SyncShown:
     last_run: int | None = None
     next_at: datetime | None = None
     failing: int = 0
+    resume_at: datetime | None = None
     portals: Sequence[tuple[str, str]] = ()
 
     @property
@@ -105,8 +106,8 @@ def _live(run: Run, now: datetime) -> SyncShown:
     if run.state == "queued":
         return SyncShown("queued", "Queued", "Starts in a moment.", run.id)
     if run.state == "waiting":
-        when = f" Goes on at {words.clock(run.resume_at)}." if run.resume_at else ""
-        return SyncShown("waiting", "Waiting", (run.message or "HubSpot's limit is used up.") + when, run.id)
+        note = run.message or "HubSpot's limit is used up."
+        return SyncShown("waiting", "Waiting", note, run.id, resume_at=run.resume_at)
     label = f"Syncing {min(99, done * 100 // expected)} %" if expected else "Syncing"
     parts = [STAGES.get(run.stage, "starting")]
     if done:
