@@ -64,6 +64,10 @@ class _Page:
         known = self._known()
         fresh = {record.id: record for record in self.records.values() if self._is_fresh(known.get(record.id))}
         linked = [record for record in self.records.values() if record.id not in fresh]
+        # The search index may show a record that was merged away a moment ago: it is nobody new.
+        for stale in links.merged_away(self.tx, self.work.portal_id, fresh):
+            del fresh[stale]
+            self.work.count("excluded")
         self._store_linked(linked, known)
         self._store_fresh(list(fresh.values()), known)
         self._finish()

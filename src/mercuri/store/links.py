@@ -240,6 +240,15 @@ def repoint(tx: Tx, portal: PortalId, old: RecordId, new: RecordId, at: datetime
     add_alias(tx, portal, old, new, at)
 
 
+def merged_away(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> set[RecordId]:
+    """Which of these ids HubSpot has merged into others, as far as is known here."""
+    if not records:
+        return set()
+    mine = and_(record_alias.c.workspace_id == tx.workspace, record_alias.c.portal_id == portal)
+    found = select(record_alias.c.old_id).where(mine, record_alias.c.old_id.in_(list(records)))
+    return {RecordId(row.old_id) for row in tx.execute(found)}
+
+
 def add_alias(tx: Tx, portal: PortalId, old: RecordId, new: RecordId, at: datetime) -> None:
     """Remember that a record id now means another record; chains are kept one step long."""
     mine = and_(record_alias.c.workspace_id == tx.workspace, record_alias.c.portal_id == portal)

@@ -23,6 +23,18 @@ def test_an_index_that_is_behind_does_not_undo_our_own_write(world: World) -> No
     assert world.sync().counts["conflicts"] == 0
 
 
+def test_a_record_that_was_merged_away_is_nobody_new_while_the_index_still_shows_it(world: World) -> None:
+    one, other = (world.sandbox.create({"firstname": name}) for name in ("Ana", "Ann"))
+    world.sync()
+    world.sandbox.set_limits(lag_ms=600_000)
+
+    world.sandbox.merge(one, other)
+    done = world.sync(full=True)
+
+    assert done.counts["created"] == 0
+    assert len(world.contacts()) == 1
+
+
 def test_what_the_index_shows_late_is_taken_all_the_same(world: World) -> None:
     record = world.sandbox.create({"email": "ana@example.com", "lastname": "Old"})
     world.sync()
