@@ -245,7 +245,7 @@ def link_created(ledger: Ledger, intent: Intent, record: Record, held: Held | No
         elif stored:
             # HubSpot filled it by itself: left out of the shadow, it is compared when the record comes next.
             shadow.pop(item.property, None)
-        elif item.direction is Direction.IN and held is not None:
+        elif item.direction is Direction.IN and held is not None and not work.rules[item.field].is_locked:
             # Never sent: without a base, a value that comes from there later would look like a conflict.
             bases[item.field] = Base(held.fields.get(item.field, ""), "", "one_way")
         elif held is None or not held.fields.get(item.field):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.support.world import OWNER, World
 
 from mercuri.engine import run
@@ -108,6 +110,26 @@ def test_a_property_that_comes_back_brings_what_was_missed_meanwhile(world: Worl
 
     assert paused == ""
     assert world.of_record(record).fields["custom.points"] == "4"
+
+
+def test_a_value_that_could_not_be_created_there_arrives_once_its_property_takes_values_again(world: World) -> None:
+    world.connect(mapping=STANDARD, two_way=True)
+    properties = world.sandbox.portal.properties
+    first_name = properties["firstname"]
+    world.sandbox.portal.set_property(replace(first_name, read_only=True))
+    ana = world.create(first_name="Ana", email="ana@example.com")
+    world.sync()
+    link = world.link_of(ana)
+    assert link is not None
+    without = world.record(link.record_id)
+
+    world.sandbox.portal.set_property(first_name)
+    world.clock.advance(4000)
+    world.sync()
+    world.sync()
+
+    assert "firstname" not in without
+    assert world.record(link.record_id)["firstname"] == "Ana"
 
 
 def test_a_newly_mapped_property_comes_with_a_preview_that_is_applied(world: World) -> None:
