@@ -128,7 +128,7 @@ class Drawing:
             blanks=pick(["keep", "keep", "erase", "ask"]),
             deletions=pick(["keep", "keep", "archive", "ask"]),
             match_by=pick(["email", "email", "email_phone", "none"]),
-            directions=tuple((name, pick(["in", "out"])) for name in fields),
+            directions=tuple((name, pick(["in", "out"])) for name in fields if self.theme != "portals"),
             switches=tuple(switches.items()),
             lag_s=pick([0, 0, 10, 60]),
             own_id=chance() < 0.85,

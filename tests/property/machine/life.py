@@ -56,6 +56,9 @@ class Life:
         self.properties: dict[str, Property] = {}  # that were changed, as they were
         self.gone: set[str] = set()  # properties that vanished
         self.closed: set[str] = set()  # numbers that a person closed, and did not open since
+        self.far = world.sandbox  # of the second portal, where there is one
+        #: What was typed there: the value, and how many rare steps there had been.
+        self.typed_far: dict[tuple[ContactId, str], tuple[str, int]] = {}
         self.is_merging = False  # in HubSpot: what it deletes there is no deletion
         self.has_moved_records = self.has_erased = self.undone = self.brake_is_off = False
 

@@ -11,7 +11,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
-from tests.property.machine import hints, limits, merges, people, running, schema, undoing, words
+from tests.property.machine import hints, limits, merges, people, portals, running, schema, undoing, words
 from tests.property.machine.abreast import in_any_order
 from tests.property.machine.histories import CROWD, MAPPED, History
 from tests.property.machine.laws import demand, norm, stored
@@ -32,6 +32,7 @@ _BEGIN: Mapping[str, Callable[[Life], None]] = {
     "schema": schema.begin,
     "consent": words.begin,
     "limits": limits.begin,
+    "portals": portals.begin,
 }
 
 #: The kinds of steps.
@@ -58,6 +59,9 @@ ACTS: Mapping[str, Act] = {
     "tick": words.tick,
     "import_file": words.import_file,
     "erase_here": words.erase_here,
+    "edit_far": portals.edit_far,
+    "new_far": portals.new_far,
+    "sync_far": portals.sync_far,
     "sync": running.sync,
     "rest": lambda life, _: running.rest(life),
     "preview": undoing.preview,
@@ -142,7 +146,7 @@ def _hear(life: Life, event: Event) -> None:
     if event.author.source != "INTEGRATION":
         return
     record = str(event.record_id)
-    if event.kind == "creation":
+    if event.kind == "creation" and not life.is_merging:
         life.made_by_us.add(record)
     if event.kind == "deletion" and not life.undone and not life.is_merging:
         life.archived_by_us.append(record)

@@ -10,7 +10,7 @@ from tests.property.machine.life import Life
 from tests.support.fuse import PowerCut
 from tests.support.world import OWNER, PORTAL, adds_up
 
-from mercuri.core.contact import ContactId
+from mercuri.core.contact import ContactId, PortalId
 from mercuri.engine import run
 from mercuri.store.runs import Run
 
@@ -22,7 +22,7 @@ def sync(life: Life, step: Step) -> None:
     go(life, ask(life, full=step.full), step.at)
 
 
-def ask(life: Life, *, full: bool = False, preview: bool = False) -> Run:
+def ask(life: Life, portal: PortalId = PORTAL, *, full: bool = False, preview: bool = False) -> Run:
     """The run that is not over, once it can go on, or a new one."""
     world = life.world
     world.clock.advance(120)
@@ -32,7 +32,7 @@ def ask(life: Life, *, full: bool = False, preview: bool = False) -> Run:
         if now.resume_at is not None and now.resume_at > world.clock.now():
             world.clock.advance((now.resume_at - world.clock.now()).total_seconds())
         return life.asked
-    life.asked = run.request(world.app, world.ws, PORTAL, full=full, preview=preview, trigger="button", actor=OWNER)
+    life.asked = run.request(world.app, world.ws, portal, full=full, preview=preview, trigger="button", actor=OWNER)
     return life.asked
 
 
@@ -116,13 +116,14 @@ def rest(life: Life) -> None:
     life.typed.clear(seen)
 
 
-def quiet(life: Life, law: str) -> Seen:
+def quiet(life: Life, law: str, portal: PortalId = PORTAL) -> Seen:
     """One more run, which must do nothing."""
-    before = see(life.world)
+    sandbox = life.world.sandbox if portal == PORTAL else life.far
+    before = see(life.world, portal, sandbox)
     writes = life.wire.writes
-    through(life, ask(life))
+    through(life, ask(life, portal))
     demand(life.wire.writes == writes, law, "wrote to HubSpot", life.world.sandbox.log())
-    after = see(life.world)
+    after = see(life.world, portal, sandbox)
     demand(after.values() == before.values(), law, _difference(before, after))
     return after
 

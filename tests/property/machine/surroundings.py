@@ -107,6 +107,7 @@ class Wire:
 
     def __init__(self, sandbox: Sandbox, moments: Moments, clock: Ticking) -> None:
         self.sandbox, self.moments, self._clock = sandbox, moments, clock
+        self.others: dict[str, Sandbox] = {}  # further portals, by the authorization that opens them
         self._fault, self._left, self._later = "", 0, 0
         self.writes = 0
 
@@ -125,12 +126,13 @@ class Wire:
         for one in due:
             if one.what not in ("cut", "act"):
                 self._fault, self._left, self._later = one.what, one.times, one.later
-        answer = self._ask(lambda: self.sandbox.handle(method, path, query, headers, content or b""))
+        there = self.others.get(headers.get("authorization", ""), self.sandbox)
+        answer = self._ask(there, lambda: there.handle(method, path, query, headers, content or b""))
         if any(one.what == "cut" for one in due):
             self.moments.cut()
         return arrived(answer)
 
-    def _ask(self, there: Callable[[], Answer]) -> Answer:
+    def _ask(self, sandbox: Sandbox, there: Callable[[], Answer]) -> Answer:
         if self._left == 0:
             return there()
         self._left -= 1
@@ -142,7 +144,7 @@ class Wire:
         if self._fault == "late":
             self._clock.later(self._later, there)
             raise httpx.ReadTimeout("nothing came back")
-        self.sandbox.fault(self._fault)
+        sandbox.fault(self._fault)
         return there()
 
 

@@ -12,8 +12,10 @@ from tests.property.machine.histories import NUMBERS, Drawing, History, Moment, 
 
 
 def draw(seed: int) -> History:
-    """The history of a seed."""
+    """The history of a seed. Every twelfth has a second portal, the others one of the other themes, or none."""
     rng = Random(seed)
+    if seed % 12 == 11:
+        return Drawing(rng, "portals", _portals).history()
     theme = rng.choice(["", *THEMES]) if rng.random() < 0.8 else ""
     return Drawing(rng, theme, THEMES.get(theme)).history()
 
@@ -44,12 +46,11 @@ def _merges(drawing: Drawing) -> list[Step]:
 
 
 def _schema(drawing: Drawing) -> list[Step]:
-    """The portal's admin changes a property, and an hour or no time passes until a run notices."""
+    """The portal's admin changes a property, and people go on."""
     rng = drawing.rng
     what = rng.choice(["gone", "gone", "back", "read_only", "number", "options"])
-    wait = [Step("wait", value="4000")] if rng.random() < 0.6 else []
     after = [drawing.edit()] if rng.random() < 0.6 else []
-    return [Step("change_schema", field=drawing.focus[1], value=what), *wait, *after, drawing.sync()]
+    return [Step("change_schema", field=drawing.focus[1], value=what), *after, drawing.sync()]
 
 
 def _consent(drawing: Drawing) -> list[Step]:
@@ -77,7 +78,18 @@ def _limits(drawing: Drawing) -> list[Step]:
     return [*(drawing.edit() for _ in range(drawing.rng.choice([1, 2, 4]))), Step("sync", full=True), drawing.sync()]
 
 
-#: By name: what draws a few steps of it.
+def _portals(drawing: Drawing) -> list[Step]:
+    """The same people are known in a second portal, and edited there as well."""
+    rng, who = drawing.rng, drawing.who()
+    calm = drawing.sync()
+    far = Step("sync_far", full=calm.full, at=calm.at)
+    if rng.random() < 0.15:
+        return [Step("new_far", who, values=drawing.person(who)), far]
+    edit = drawing.edit()
+    return [Step("sync_far"), Step("edit_far", edit.who, field=edit.field, value=edit.value), far]
+
+
+#: By name: what draws a few steps of it; and `_portals`, which is drawn apart.
 THEMES: Mapping[str, Story] = {
     "late": _late,
     "hints": _hints,
