@@ -184,7 +184,8 @@ def _type_some_again(s: Session) -> None:
         people = list(islice(with_email, 99, 5000, 100))
     for held in people:
         first, last = held.fields["first_name"], held.fields["last_name"]
-        again = {"first_name": f"{first[:1]}." if first else "", "last_name": last, "email": held.fields["email"]}
+        initial = f"{first[:1]}." if first.isascii() and first else first
+        again = {"first_name": initial, "last_name": last, "email": held.fields["email"]}
         edit.create_contact(s.app, s.ws, again, s.actor)
 
 

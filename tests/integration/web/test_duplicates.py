@@ -209,3 +209,18 @@ def test_a_contact_shows_who_may_be_the_same_person(site: Site) -> None:
 
     assert "Bob Duarte" in card.text
     assert card.one("a").attributes["href"] == f"/duplicates/compare?ids={one},{other}"
+
+
+def test_from_how_many_holders_on_a_value_joins_nobody_is_set_beside_them(site: Site) -> None:
+    for name in ("Ana", "Bo", "Cleo"):
+        site.a_contact(first_name=name, phone="", email="office@example.org")
+    browser = site.browser("manager")
+
+    browser.submit(form(browser.page("/duplicates/shared"), "/duplicates/caps"), email_cap="2")
+
+    assert groups(site) == 0
+    page = browser.page("/duplicates/shared")
+    assert "office@example.org" in page.text
+    assert page.one("input", id="email_cap").attributes["value"] == "2"
+    assert browser.submit(form(page, "/duplicates/caps"), email_cap="1").status_code == 422
+    assert site.browser("viewer").post("/duplicates/caps").status_code == 403

@@ -11,9 +11,9 @@ from fastapi.responses import Response
 from starlette.background import BackgroundTask
 
 from mercuri.core.contact import Contact, ContactId, PortalId
-from mercuri.engine import dedupe
+from mercuri.engine import consent_setup, dedupe
 from mercuri.errors import Clash, NotFound, UserError
-from mercuri.store import duplicates, match_keys, merges, portals, shown
+from mercuri.store import duplicates, match_keys, merges, portals, shown, workspaces
 from mercuri.store.database import Tx
 from mercuri.store.duplicates import GroupQuery
 from mercuri.web import render, words
@@ -78,8 +78,21 @@ def possible(request: Request, viewer: Viewer, cursor: Annotated[str | None, Que
 @router.get("/duplicates/shared")
 def shared(request: Request, viewer: Viewer) -> Response:
     """Values that join nobody."""
-    found = dedupe.shared_values(app_of(request), viewer.workspace)
-    return _page(request, "duplicates_shared.html", "shared", values=found)
+    app = app_of(request)
+    found = dedupe.shared_values(app, viewer.workspace)
+    with app.db.read(viewer.workspace) as tx:
+        settings = workspaces.settings(tx)
+    caps = {"email_cap": settings.email_cap, "phone_cap": settings.phone_cap}
+    return _page(request, "duplicates_shared.html", "shared", values=found, **caps)
+
+
+@router.post("/duplicates/caps")
+def change_caps(request: Request, manager: Manager, form: Sent) -> Response:
+    """Set how many contacts a value still joins; the groups follow at once."""
+    for key in ("email_cap", "phone_cap"):
+        consent_setup.change_workspace(app_of(request), manager.workspace, key, form.get(key, ""), actor_of(manager))
+    response = render.see_other(request, "/duplicates/shared")
+    return render.toast(request, response, "Saved; the groups are as it says.")
 
 
 @router.post("/duplicates/shared")
