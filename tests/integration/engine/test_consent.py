@@ -38,8 +38,10 @@ def test_nobody_is_subscribed_without_a_yes(world: World, value: str) -> None:
     assert not sendable(world)
 
 
-def test_a_stop_reaches_hubspot_at_once_with_two_way_off(both: World) -> None:
+def test_a_stop_reaches_hubspot_at_once_with_two_way_off_and_nothing_else_allowed_out(both: World) -> None:
     record = a_person(both)
+    inward = [{"property": "phone", "field": "phone", "direction": "in"}]
+    both.settings(mapping=inward, schedule="off", conflict_policy="hubspot")
 
     answer = says(both, "Arrêt!")
     told = push(both)

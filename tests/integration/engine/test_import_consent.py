@@ -70,7 +70,10 @@ def test_a_yes_never_opens_what_the_person_closed(both: World) -> None:
 def test_a_yes_does_not_open_what_hubspot_closed(world: World) -> None:
     a_person(world, "false")
 
-    assert heard(imported(world, f"{PHONE},yes")) == (0, 0, 1)
+    report = imported(world, f"{PHONE},yes,2026-12-31", header="phone,consent.sms,consent_at")
+
+    assert heard(report) == (0, 0, 1)
+    assert "HubSpot (sms_opt_in of record" in report.unheard[0].reason
     assert not sendable(world)
 
 
