@@ -6,7 +6,7 @@ It reads our own tables and nothing else; when they cannot be read, the error sa
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,16 +64,19 @@ def check(app: App, ws: WorkspaceId, channel: str, addresses: Sequence[str]) -> 
     if len(addresses) > MOST:
         raise UserError(f"At most {MOST:,} addresses can be checked at once. Nothing was checked; ask in parts.")
     with app.db.read(ws) as tx:
-        normals = _normals(tx, channel, addresses)
-        found = verdicts(tx, channel, {normal for normal in normals if isinstance(normal, str)})
+        # Most are asked in their normal form, under which what is known of them stands: one look finds both.
+        found = store.verdicts(tx, channel, set(addresses))
+        normals = _normals(tx, channel, addresses, found)
+        rest = {normal for normal in normals if isinstance(normal, str)} - found.keys()
+        found.update(store.verdicts(tx, channel, rest.difference(addresses)))
+        found.update(_erased(tx, channel, rest - found.keys()))
     return [_checked(address, normal, found) for address, normal in zip(addresses, normals, strict=True)]
 
 
 def verdicts(tx: Tx, channel: str, addresses: set[str]) -> dict[str, Verdict]:
     """What is shown of normal addresses; "never asked" is left out."""
     found = store.verdicts(tx, channel, addresses)
-    erased = store.suppressed(tx, [(channel, address) for address in addresses - found.keys()])
-    return {**found, **{address: _SUPPRESSED for _, address in erased}}
+    return {**found, **_erased(tx, channel, addresses - found.keys())}
 
 
 def explain(app: App, ws: WorkspaceId, channel: str, address: str) -> Explained:
@@ -176,10 +179,16 @@ def _who(register: Register, source: tuple[str, str, str] | None) -> str:
     return f"HubSpot ({name} of record {record} in portal {portal})"
 
 
-def _normals(tx: Tx, channel: str, addresses: Sequence[str]) -> list[str | Refused]:
-    """The normal forms. An address that is known as it stands is normal; only the others are worth parsing."""
-    known = store.known(tx, channel, set(addresses))
-    rest = [address for address in dict.fromkeys(addresses) if address not in known]
+def _erased(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, Verdict]:
+    erased = store.suppressed(tx, [(channel, address) for address in addresses])
+    return {address: _SUPPRESSED for _, address in erased}
+
+
+def _normals(tx: Tx, channel: str, addresses: Sequence[str], known: Collection[str]) -> list[str | Refused]:
+    """The normal forms. One that is `known`, or that somebody has, is normal; only the others are worth parsing."""
+    unknown = [address for address in dict.fromkeys(addresses) if address not in known]
+    had = store.had(tx, channel, unknown)
+    rest = [address for address in unknown if address not in had]
     region = workspaces.settings(tx).default_region
     if KIND_OF[channel] == "email":
         parsed: dict[str, str | Refused] = {address: normal_or_refused(channel, address, region) for address in rest}

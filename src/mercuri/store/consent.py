@@ -114,10 +114,9 @@ def verdicts(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, Verd
     return found
 
 
-def known(tx: Tx, channel: str, addresses: Collection[str]) -> set[str]:
-    """Which of these texts are normal addresses that somebody has, or of which something is known."""
-    rows = [*_among(tx, _KNOWN, addresses, channel=channel), *_among(tx, _HAD, addresses, kind=KIND_OF[channel])]
-    return {row[0] for row in rows}
+def had(tx: Tx, channel: str, addresses: Collection[str]) -> set[str]:
+    """Which of these texts are normal addresses that somebody has."""
+    return {row[0] for row in _among(tx, _HAD, addresses, kind=KIND_OF[channel])}
 
 
 def suppressed(tx: Tx, keys: Collection[Key]) -> dict[Key, datetime]:
@@ -259,7 +258,6 @@ _VERDICTS = (
     "SELECT address, state, reason, paused FROM consent_state"
     " WHERE workspace_id = :ws AND channel = :channel AND address"
 )
-_KNOWN = "SELECT address FROM consent_state WHERE workspace_id = :ws AND channel = :channel AND address"
 _HAD = "SELECT DISTINCT normal FROM contact_address WHERE workspace_id = :ws AND kind = :kind AND normal"
 _SUPPRESSED = "SELECT hash, at FROM suppression WHERE workspace_id = :ws AND kind = :kind AND hash"
 _EVENT_COLUMNS = (
