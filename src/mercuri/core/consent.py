@@ -14,6 +14,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import NamedTuple
 
 from mercuri.core.contact import Address
 from mercuri.core.settings import CHANNELS as CHANNELS
@@ -63,8 +65,7 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 CORRECTIONS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What a register holds: when it was said and what; `how` is the kind of event and `by` who spoke, for reasons."""
 
     at: datetime
@@ -83,9 +84,8 @@ class Registers:
     pause: Entry | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentEvent:
-    """One piece of evidence. `source_key` is given for the crm register only."""
+class ConsentEvent(NamedTuple):
+    """One piece of evidence. `source_key` is given for the crm register only. A tuple, since a load makes many."""
 
     channel: str
     address: str
@@ -96,7 +96,7 @@ class ConsentEvent:
     observed_at: datetime
     actor: str = ""
     source: str = ""
-    proof: Mapping[str, str] = field(default_factory=dict)
+    proof: Mapping[str, str] = MappingProxyType({})
     source_key: SourceKey | None = None
 
     @property
@@ -109,8 +109,7 @@ class ConsentEvent:
         return hashlib.sha256("\0".join(said).encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What an address shows on a channel: state is subscribed, unsubscribed or never; `reason` is a sentence."""
 
     state: str
@@ -196,8 +195,10 @@ def closed_by(registers: Registers) -> list[tuple[Register, SourceKey | None, En
 
 def may_be_closed(registers: Registers) -> bool:
     """Whether anybody said no, reopened since or not: quick to tell."""
-    said = (registers.person, registers.staff, *registers.crm.values())
-    return any(entry is not None and entry.state is State.OUT for entry in said)
+    for entry in (registers.person, registers.staff, *registers.crm.values()):
+        if entry is not None and entry.state is State.OUT:
+            return True
+    return False
 
 
 def may_open(registers: Registers, by: Register, source: SourceKey | None = None) -> bool:

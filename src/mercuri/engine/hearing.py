@@ -116,9 +116,7 @@ class _Hearing:
     def _words(self, one: Observed, item: ConsentItem, found: Sequence[str], known: Mapping[Key, Held]) -> list[Word]:
         said = heard(item, one.properties)
         source = (self.portal.id, one.record_id, item.properties[-1])
-        set_at = one.times.get(source[2]) or max(
-            (at for name in item.properties if (at := one.times.get(name))), default=None
-        )
+        set_at = one.times.get(source[2]) or _latest(one, item.properties)
         keys = [(item.channel, address) for address in found]
         if said is None and one.before is None and not any(key in known for key in keys):
             return []
@@ -131,9 +129,9 @@ class _Hearing:
         if not moved_only and any(_is_ours(item, mark, one, said, set_at) for mark in told.values()):
             return []
         words = []
+        speaks = isinstance(said, State) and speaks_for(said, set_at, self._held_since(one, item))
         for key in keys:
             mark = None if moved_only or key not in told else (source, _changed_there(item, told[key], said))
-            speaks = isinstance(said, State) and speaks_for(said, set_at, self._held_since(one, item))
             event = self._event(one, item, key, said, source, set_at) if speaks else None  # type: ignore[arg-type]  # `speaks` says that it is a State
             if event is not None or mark is not None:
                 words.append(Word(event, key, mark))
@@ -144,7 +142,7 @@ class _Hearing:
         if not self._moved(one, item):
             return None
         names = self.holding[KIND_OF[item.channel]]
-        return max((at for name in names if (at := one.times.get(name))), default=self.at)
+        return _latest(one, names) or self.at
 
     def _event(
         self, one: Observed, item: ConsentItem, key: Key, said: State, source: SourceKey, set_at: datetime | None
@@ -171,6 +169,11 @@ class _Hearing:
             proof=proof,
             source_key=source,
         )
+
+
+def _latest(one: Observed, names: Collection[str]) -> datetime | None:
+    """When one of these properties was set last, as far as the record's history was read."""
+    return max((at for name in names if (at := one.times.get(name))), default=None) if one.times else None
 
 
 def _is_ours(item: ConsentItem, mark: Told, one: Observed, said: object, set_at: datetime | None) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from mercuri.core.consent import ConsentEvent, Register, Registers, SourceKey, State, closed_by, hear
 from mercuri.core.contact import ContactId
@@ -15,8 +16,7 @@ from mercuri.store.database import Tx
 from mercuri.store.times import from_ms, to_ms
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """An event, and what became of our own last write to the property that said it (crm register only)."""
 
     event: ConsentEvent | None
@@ -69,7 +69,7 @@ def tell(tx: Tx, words: Sequence[Word], at: datetime, known: Mapping[Key, Held] 
         known = load(tx, {word.key for word in words})
     now: dict[Key, Held] = {}
     for word in words:
-        before = now.get(word.key) or known.get(word.key) or Held()
+        before = now.get(word.key) or known.get(word.key) or _UNHEARD
         now[word.key] = _after(before, word)
     changed = {key: held for key, held in now.items() if held != known.get(key)}
     store.add_events(tx, [word.event for word in words if word.event is not None])
@@ -83,10 +83,13 @@ def speaks_elsewhere(registers: Registers, portal_id: str) -> bool:
     return any(key is None or key[0] != portal_id for _, key, _ in closed_by(registers))
 
 
+_UNHEARD = Held()
+
+
 def _after(held: Held, word: Word) -> Held:
-    registers = held.registers
-    if word.event is not None:
-        registers = hear(registers, word.event)
+    registers = held.registers if word.event is None else hear(held.registers, word.event)
+    if not held.told and word.told is None:
+        return Held(registers)
     told = dict(held.told)
     if word.told is not None:
         told[word.told[0]] = word.told[1]

@@ -28,9 +28,9 @@ from mercuri.core.consent import (
     to_json,
 )
 from mercuri.core.contact import Address, ContactId, PortalId, RecordId
-from mercuri.store import suppression, workspaces
+from mercuri.store import schema, suppression, workspaces
 from mercuri.store.database import Tx
-from mercuri.store.jsons import dumps, loads
+from mercuri.store.jsons import dumps, dumps_text, dumps_texts, loads
 from mercuri.store.times import from_ms, to_ms
 
 #: The kind of address that each channel sends to.
@@ -57,8 +57,6 @@ class Held:
     told: Mapping[SourceKey, Told] = field(default_factory=dict)
 
 
-#: A text as JSON: a load writes short lists and documents of them for every address, for which an encoder costs more.
-_text = json.encoder.encode_basestring
 _LIKE = re.compile(r"[%_\\]")
 
 #: An address on a channel.
@@ -130,7 +128,8 @@ def suppressed(tx: Tx, keys: Collection[Key]) -> dict[Key, datetime]:
 
 def add_events(tx: Tx, events: Iterable[ConsentEvent]) -> None:
     """Keep evidence; an event that is kept already stays as it is."""
-    _write(tx, _ADD, [_event_out(tx, event) for event in events])
+    if rows := [_event_out(tx, event) for event in events]:
+        tx.merge_many(schema.consent_event, _EVENT, rows, "ON CONFLICT DO NOTHING")
 
 
 def is_kept(tx: Tx, event: ConsentEvent) -> bool:
@@ -141,7 +140,9 @@ def is_kept(tx: Tx, event: ConsentEvent) -> bool:
 
 def save(tx: Tx, states: Mapping[Key, Held], at: datetime) -> None:
     """Write the state of addresses; what is shown follows from it."""
-    _write(tx, _SAVE, [_state_out(tx, key, state, to_ms(at)) for key, state in sorted(states.items())])
+    now = to_ms(at)
+    if rows := [_state_out(tx, key, states[key], now) for key in sorted(states)]:
+        tx.merge_many(schema.consent_state, _STATE, rows, _REPLACE)
 
 
 def rebuilt(tx: Tx, channel: str, address: str) -> Registers:
@@ -235,8 +236,12 @@ def relabel(tx: Tx, channel: str, ids: Collection[ContactId]) -> int:
     for id_, was_in, was_why, state, paused, why in _among(tx, _LABELS, ids, channel=channel, kind=KIND_OF[channel]):
         label = (state == "subscribed" and not paused, why or "")
         if label != (bool(was_in), was_why):
-            changed.append({"ws": tx.workspace, "id": id_, "label": label[0], "why": label[1]})
-    _write(tx, _RELABEL, changed)
+            changed.append((*label, tx.workspace, id_))
+    if tx.is_sqlite:
+        tx.raw().executemany(_RELABEL, changed)
+    elif changed:
+        subscribed, why, _, contacts = map(list, zip(*changed, strict=True))
+        tx.execute(_RELABEL_MANY, {"ws": tx.workspace, "subscribed": subscribed, "why": why, "ids": contacts})
     return len(changed)
 
 
@@ -288,15 +293,13 @@ _SHADOWS = sa.text(
     "SELECT record_id, shadow FROM link WHERE workspace_id = :ws AND portal_id = :portal AND record_id > :after"
     " AND state IN ('live', 'blocked') ORDER BY record_id LIMIT :limit"
 )
-_ADD = (
-    "INSERT INTO consent_event (workspace_id, event_key, channel, address, register, state, kind, source, actor, proof,"
-    " occurred_at, observed_at) VALUES (:ws, :key, :channel, :address, :register, :state, :kind, :source, :actor,"
-    " :proof, :occurred, :observed) ON CONFLICT DO NOTHING"
+_EVENT = (
+    *("workspace_id", "event_key", "channel", "address", "register", "state", "kind", "source", "actor", "proof"),
+    *("occurred_at", "observed_at"),
 )
-_SAVE = (
-    "INSERT INTO consent_state (workspace_id, channel, address, registers, state, reason, paused, told, updated_at)"
-    " VALUES (:ws, :channel, :address, :registers, :state, :reason, :paused, :told, :at)"
-    " ON CONFLICT (workspace_id, channel, address) DO UPDATE SET registers = excluded.registers,"
+_STATE = (*("workspace_id", "channel", "address", "registers", "state", "reason", "paused", "told", "updated_at"),)
+_REPLACE = (
+    "ON CONFLICT (workspace_id, channel, address) DO UPDATE SET registers = excluded.registers,"
     " state = excluded.state, reason = excluded.reason, paused = excluded.paused, told = excluded.told,"
     " updated_at = excluded.updated_at"
 )
@@ -323,7 +326,12 @@ _LABELS = (
     " AND a.is_primary LEFT JOIN consent_state s ON s.workspace_id = c.workspace_id AND s.channel = :channel"
     " AND s.address = a.normal WHERE c.workspace_id = :ws AND c.id"
 )
-_RELABEL = "UPDATE contact SET subscribed = :label, status_reason = :why WHERE workspace_id = :ws AND id = :id"
+_RELABEL = "UPDATE contact SET subscribed = ?, status_reason = ? WHERE workspace_id = ? AND id = ?"
+_RELABEL_MANY = sa.text(
+    "UPDATE contact SET subscribed = new.subscribed, status_reason = new.why"
+    " FROM unnest(CAST(:subscribed AS boolean[]), CAST(:why AS text[]), CAST(:ids AS bigint[]))"
+    " AS new (subscribed, why, id) WHERE contact.workspace_id = :ws AND contact.id = new.id"
+)
 
 
 _IN_LIST = " IN (SELECT value FROM json_each(:list))"
@@ -347,30 +355,21 @@ def _among(tx: Tx, statement: str, values: Collection[Any], **more: object) -> S
     return tx.execute(_for_postgresql(statement), {"ws": tx.workspace, "list": listed, **more}).all()
 
 
-def _write(tx: Tx, statement: str, rows: Sequence[Mapping[str, object]]) -> None:
-    if not rows:
-        return
-    if tx.is_sqlite:
-        tx.raw().executemany(statement, rows)
-    else:
-        tx.execute(sa.text(statement), rows)
-
-
-def _event_out(tx: Tx, event: ConsentEvent) -> dict[str, object]:
-    return {
-        "ws": tx.workspace,
-        "key": event.key,
-        "channel": event.channel,
-        "address": event.address,
-        "register": event.register.value,
-        "state": event.state.value,
-        "kind": event.kind,
-        "source": f"[{','.join(map(_text, event.source_key))}]" if event.source_key else event.source,
-        "actor": event.actor,
-        "proof": f"{{{','.join([f'{_text(n)}:{_text(v)}' for n, v in event.proof.items()])}}}",
-        "occurred": to_ms(event.occurred_at),
-        "observed": to_ms(event.observed_at),
-    }
+def _event_out(tx: Tx, event: ConsentEvent) -> tuple[object, ...]:
+    return (
+        tx.workspace,
+        event.key,
+        event.channel,
+        event.address,
+        event.register.value,
+        event.state.value,
+        event.kind,
+        f"[{','.join(map(dumps_text, event.source_key))}]" if event.source_key else event.source,
+        event.actor,
+        dumps_texts(event.proof),
+        to_ms(event.occurred_at),
+        to_ms(event.observed_at),
+    )
 
 
 def _event_in(row: Any) -> Evidence:
@@ -392,20 +391,19 @@ def _event_in(row: Any) -> Evidence:
     return Evidence(id_, event)
 
 
-def _state_out(tx: Tx, key: Key, state: Held, at: int) -> dict[str, object]:
+def _state_out(tx: Tx, key: Key, state: Held, at: int) -> tuple[object, ...]:
     verdict = shown(state.registers)
     told = [[*source, told.value, to_ms(told.at), told.corrections] for source, told in sorted(state.told.items())]
-    return {
-        "ws": tx.workspace,
-        "channel": key[0],
-        "address": key[1],
-        "registers": to_json(state.registers),
-        "state": verdict.state,
-        "reason": verdict.reason,
-        "paused": verdict.paused,
-        "told": dumps(told) if told else "[]",
-        "at": at,
-    }
+    return (
+        tx.workspace,
+        *key,
+        to_json(state.registers),
+        verdict.state,
+        verdict.reason,
+        verdict.paused,
+        dumps(told) if told else "[]",
+        at,
+    )
 
 
 def _told_in(text: str) -> dict[SourceKey, Told]:

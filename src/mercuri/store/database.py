@@ -98,6 +98,17 @@ class Tx:
         marks = ", ".join("?" * len(columns))
         self.raw().executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', rows)
 
+    def merge_many(
+        self, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], conflict: str
+    ) -> None:
+        """Insert rows of plain values; `conflict` is the clause that says what happens to those that are there."""
+        if not self.is_sqlite:
+            postgresql.insert_arrays(self.conn, table, columns, rows, conflict)
+            return
+        names = ", ".join(f'"{name}"' for name in columns)
+        marks = ", ".join("?" * len(columns))
+        self.raw().executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {conflict}', rows)
+
     def reserve_ids(self, table: sa.Table, count: int) -> Sequence[int]:
         """Take `count` ids that no other row of the table has or will have, ascending.
 

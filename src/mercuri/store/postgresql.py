@@ -58,6 +58,18 @@ def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterab
             copy.write_row(row)
 
 
+def insert_arrays(
+    conn: Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], conflict: str
+) -> None:
+    """Insert rows in one statement with a conflict clause, which COPY does not have: each column is an array."""
+    driver = conn.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    names = ", ".join(f'"{name}"' for name in columns)
+    arrays = ", ".join(f"%s::{table.c[name].type.compile(conn.dialect)}[]" for name in columns)
+    statement = f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays}) {conflict}'
+    driver.execute(statement.encode(), [list(values) for values in zip(*rows, strict=True)])
+
+
 def reserve_ids(conn: Connection, table: str, count: int) -> list[int]:
     """Ids from the table's sequence; not always contiguous, since others take from it too."""
     statement = sa.text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
