@@ -10,7 +10,7 @@ from types import MappingProxyType
 from mercuri.core.contact import ContactId, LinkState, Origin, Record, RecordId
 from mercuri.core.diff import Base
 from mercuri.core.mapping import fields_of
-from mercuri.engine import closer, consent, dedupe, failing, follow, matching, preview, remote_merges
+from mercuri.engine import closer, consent, dedupe, failing, follow, matching, preview, remote_merges, schema
 from mercuri.engine.closer import Closer
 from mercuri.engine.consent import Observed
 from mercuri.engine.fields import ADDITIONAL_EMAILS, addresses, phone_fields
@@ -31,6 +31,8 @@ def take_page(work: Work, records: Sequence[Record], place: Callable[[Tx], None]
     A record whose own moment matters (a flipped opt-in, a conflict decided by time) is read once more first, with its
     history.
     """
+    if records:
+        schema.renew(work)
     look = closer.look(work, records)
     with work.step() as tx:
         store_records(tx, work, records, look, bulk=bulk)

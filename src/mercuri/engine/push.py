@@ -13,7 +13,7 @@ from functools import partial
 from mercuri.core.contact import ContactId, LinkState, Record, RecordId
 from mercuri.core.mapping import fields_of
 from mercuri.core.retry import FailureClass
-from mercuri.engine import closer, creating, failing, follow, parting, preview, remote_merges, sending
+from mercuri.engine import closer, creating, failing, follow, parting, preview, remote_merges, schema, sending
 from mercuri.engine.consent import Observed
 from mercuri.engine.failing import contact_key
 from mercuri.engine.flights import Flight, ask, fly
@@ -86,6 +86,7 @@ class _Departures:
                 return None
             found = links.of_contacts(tx, work.portal_id, pending)
             unsettled = outbox.open_for(tx, work.portal_id, pending)
+        schema.renew(work)
         batch = _Batch(pending, {id_: held[id_] for id_ in pending if id_ in held}, found, unsettled)
         return self._flight(batch)
 

@@ -222,11 +222,11 @@ def dispute(
 def first_bases(work: Work, remote: Mapping[str, str]) -> dict[str, Base]:
     """The bases of a contact that was just made from a record."""
     return {
-        name: Base("", value, "one_way") if name in work.one_way else Base(value, value, "same")
+        name: Base("", value, "one_way") if name in work.carried.one_way else Base(value, value, "same")
         for name, value in remote.items()
     }
 
 
 def first_fields(work: Work, remote: Mapping[str, str]) -> dict[str, str]:
     """The fields of a contact to be made from a record: those that may come in."""
-    return {name: value for name, value in remote.items() if name not in work.one_way}
+    return {name: value for name, value in remote.items() if name not in work.carried.one_way}

@@ -9,19 +9,28 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mercuri.core.contact import PortalId, RunId, WorkspaceId
-from mercuri.core.mapping import active_mapping, properties_to_ask, rules_for
-from mercuri.core.properties import Property
 from mercuri.core.retry import FailureClass, next_try
-from mercuri.core.settings import Blanks, PortalSettings
-from mercuri.engine import allowance, comparing, increment, load, optout_push, parting, proof, push, settle, sweep
+from mercuri.core.settings import PortalSettings
+from mercuri.engine import (
+    allowance,
+    comparing,
+    increment,
+    load,
+    optout_push,
+    parting,
+    proof,
+    push,
+    schema,
+    settle,
+    sweep,
+)
 from mercuri.engine import preview as plans
 from mercuri.engine import undo as undoing
 from mercuri.engine.app import Actor, App, require
-from mercuri.engine.fields import norm_for
-from mercuri.engine.portal import client_for, refresh_schema
+from mercuri.engine.portal import client_for
 from mercuri.engine.work import CHECKPOINT_VERSION, LEASE, Stopped, Work
 from mercuri.errors import AppError, Clash, HubSpotError, RateLimited, SafetyStop, Unauthorised, Unavailable, UserError
-from mercuri.hubspot.client import Calls, Client
+from mercuri.hubspot.client import Calls
 from mercuri.hubspot.pacing import Cancelled, Lane
 from mercuri.store import failures, portals, runs, workspaces
 from mercuri.store.database import Tx
@@ -30,8 +39,6 @@ from mercuri.store.runs import Run
 
 #: How old the place in the list may be at which a failed or cancelled load is taken up by the next run.
 CURSOR_LIFE = timedelta(days=1)
-#: How often the portal's schema is asked for.
-SCHEMA_LIFE = timedelta(hours=1)
 
 _PUT_ASIDE = "The full sync was put aside: its part of today's requests is used up. It goes on by itself tomorrow."
 _LANES = {"button": Lane.BUTTON, "cli": Lane.BUTTON, "api": Lane.BUTTON, "webhook": Lane.WEBHOOK}
@@ -308,20 +315,15 @@ def _open(
 
     client = client_for(app, ws, portal, _lane(found), calls, cancelled)
     settings = _settings(portal, found)
-    # A property that is gone looks as if every record had been emptied: where that would erase something, ask anew.
-    life = SCHEMA_LIFE if found.kind != "full" and settings.blanks is Blanks.KEEP else timedelta(0)
-    known = _schema(app, ws, portal, client, life)
+    known = schema.known(app, ws, portal, settings, client, is_full=found.kind == "full")
     with app.db.read(ws) as tx:
         portal = portals.get(tx, portal.id)
-    mapping = active_mapping(settings.mapping, known)
     return Work(
         app=app,
         ws=ws,
         portal=portal,
         settings=settings,
-        mapping=mapping,
-        rules=rules_for(settings, mapping, norm_for(region)),
-        ask=properties_to_ask(replace(settings, mapping=mapping)),
+        carried=schema.carried(settings, known, region),
         region=region,
         own_id=app.vault.keyed_hash(f"workspace {ws}")[:10],
         run=found,
@@ -351,14 +353,6 @@ def _settings(portal: Portal, found: Run) -> PortalSettings:
     if found.preview and "two_way" in found.options:
         return replace(portal.settings, two_way=bool(found.options["two_way"]))
     return portal.settings
-
-
-def _schema(app: App, ws: WorkspaceId, portal: Portal, client: Client, life: timedelta) -> tuple[Property, ...]:
-    asked = portal.reading.get("schema_at")
-    if asked and app.now() - datetime.fromisoformat(asked) < life:
-        with app.db.read(ws) as tx:
-            return portals.schema(tx, portal.id)
-    return refresh_schema(app, ws, portal, client)
 
 
 def _push_outs(work: Work) -> None:

@@ -13,7 +13,7 @@ from mercuri.core.brakes import deletions_brake, deletions_sentence, may_conclud
 from mercuri.core.contact import ContactId, LinkState, Record, RecordId
 from mercuri.core.fate import Fate, fate_of_deletion
 from mercuri.core.settings import Deletions
-from mercuri.engine import erasure, follow, inbox, pull, remote_merges
+from mercuri.engine import erasure, follow, inbox, pull, remote_merges, schema
 from mercuri.engine.app import SYSTEM
 from mercuri.engine.reconcile import tell
 from mercuri.engine.work import Work
@@ -116,6 +116,7 @@ def _page_of_bin(work: Work) -> Page:
 
 def _look(work: Work, asked: Sequence[RecordId], gone: _Gone) -> None:
     """Read records by id: those that are there are taken, also under a new id; the others are found out about."""
+    schema.renew(work)
     there = work.client.read_many(asked, work.ask)
     missing = [record for record in asked if record not in there]
     in_bin = work.client.read_many(missing, ["hs_object_id"], archived=True) if missing else {}

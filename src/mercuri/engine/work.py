@@ -36,6 +36,20 @@ class Stopped(Exception):
     """A person asked the run to stop; what was stored stays."""
 
 
+@dataclass(frozen=True)
+class Carried:
+    """What of the settings the portal's schema can carry now; `ask` are the properties that every read names."""
+
+    mapping: tuple[MappingItem, ...]
+    rules: Mapping[str, Rule]
+    ask: tuple[str, ...]
+
+    @cached_property
+    def one_way(self) -> frozenset[str]:
+        """The fields that HubSpot's values never come into."""
+        return frozenset(item.field for item in self.mapping if item.direction is Direction.OUT)
+
+
 @dataclass
 class Work:
     """One execution of a run, by the one who holds the portal's lease (`fence`)."""
@@ -44,9 +58,7 @@ class Work:
     ws: WorkspaceId
     portal: Portal
     settings: PortalSettings
-    mapping: tuple[MappingItem, ...]  # what the portal's schema can carry now
-    rules: Mapping[str, Rule]
-    ask: tuple[str, ...]  # the properties that every read names
+    carried: Carried
     region: str
     own_id: str  # what our contact ids start with in HubSpot
     run: Run
@@ -57,6 +69,7 @@ class Work:
     counts: Counter[str] = field(default_factory=Counter)
     checkpoint: dict[str, Any] = field(default_factory=dict)
     stage: str = "observe"
+    has_young_schema: bool = False
 
     @property
     def portal_id(self) -> PortalId:
@@ -78,10 +91,20 @@ class Work:
         """Whether the run only shows what it would do."""
         return self.run.preview
 
-    @cached_property
-    def one_way(self) -> frozenset[str]:
-        """The fields that HubSpot's values never come into."""
-        return frozenset(item.field for item in self.mapping if item.direction is Direction.OUT)
+    @property
+    def mapping(self) -> tuple[MappingItem, ...]:
+        """The mapped properties that carry values now."""
+        return self.carried.mapping
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """How each of their fields is merged."""
+        return self.carried.rules
+
+    @property
+    def ask(self) -> tuple[str, ...]:
+        """The properties that every read names."""
+        return self.carried.ask
 
     def origin(self) -> Origin:
         """The origin of a value that this run takes from HubSpot."""

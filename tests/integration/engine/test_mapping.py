@@ -92,6 +92,24 @@ def test_a_property_that_vanishes_erases_nothing_here(world: World) -> None:
     assert world.of_record(record).fields["first_name"] == "Ana"
 
 
+def test_a_value_cleared_here_stays_cleared_when_its_property_vanishes_and_comes_back(world: World) -> None:
+    points = {"name": "points", "label": "Points", "type": "number", "fieldType": "number"}
+    world.sandbox.add_property({**points, "groupName": "contactinformation"})
+    world.connect(mapping=[*STANDARD, {"property": "points", "field": "custom.points"}], two_way=True)
+    record = world.sandbox.create({"email": "ana@example.com", "points": "4"})
+    world.sync()
+
+    world.edit(world.of_record(record).id, **{"custom.points": ""})
+    world.sandbox.archive_property("points")
+    world.sync()
+    world.sandbox.add_property({**points, "groupName": "contactinformation"})
+    world.sync()
+    world.sync(full=True)
+
+    assert world.record(record)["points"] == "4"
+    assert world.of_record(record).fields.get("custom.points", "") == ""
+
+
 def test_a_property_that_comes_back_brings_what_was_missed_meanwhile(world: World) -> None:
     points = {"name": "points", "label": "Points", "type": "number", "fieldType": "number"}
     world.sandbox.add_property({**points, "groupName": "contactinformation"})
