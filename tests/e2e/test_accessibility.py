@@ -23,6 +23,7 @@ _PAGES = (
     "/runs",
     "/runs/1",
     "/conflicts",
+    "/go?q=contacts",
     "/settings",
     "/settings/mapping",
     "/settings/subscription",

@@ -217,3 +217,23 @@ def test_a_person_arranges_the_columns_and_keeps_the_list_as_a_view(page: Page) 
     scripts_run(page)
     menus.locator("summary").first.press("Enter")
     expect(menus.get_by_role("link", name="Writing")).to_contain_text("230")
+
+
+def test_a_person_goes_anywhere_by_typing(page: Page) -> None:
+    page.keyboard.press("Control+k")
+    page.keyboard.type("lind 007")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Bo Lind 007")
+
+    scripts_run(page)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("run")
+    expect(page.locator("#palette [data-entry]")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Runs")
+
+    scripts_run(page)
+    page.keyboard.press("Control+k")
+    page.keyboard.press("Escape")
+    expect(page.locator("#palette")).to_be_hidden()
