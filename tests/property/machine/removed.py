@@ -11,7 +11,7 @@ from mercuri.core import consent
 from mercuri.core.consent import Entry, Registers, State
 from mercuri.core.diff import Base
 from mercuri.core.echo import Echo
-from mercuri.engine import creating, parting, portal, run, sending, settle, sweep
+from mercuri.engine import creating, parting, portal, schema, sending, settle, sweep
 from mercuri.engine.work import Work
 from mercuri.errors import HubSpotError
 from mercuri.hubspot.client import Outcome
@@ -81,7 +81,7 @@ def _word_of_the_person() -> _Patches:
 
 def _pause() -> _Patches:
     """The portal's schema is not looked at: what vanished reads as empty."""
-    yield patch.object(run, "active_mapping", lambda mapping, _: mapping)
+    yield patch.object(schema, "active_mapping", lambda mapping, _: mapping)
 
 
 def _taking_up() -> _Patches:
