@@ -145,7 +145,9 @@ def _undo_whole(tx: Tx, ledger: Ledger, change: Change, held: Held) -> None:
         contacts.mark_restored(tx, held.id, work.now)
         link = _link_of(tx, ledger, change, held.id)
         if link is not None and link.excluded == follow.DELETED_HERE:
-            ledger.links[link.record_id] = follow.awake(link)
+            was_gone = link.archived_at is not None and link.archived_at < held.deleted_at
+            back = replace(link, excluded=follow.GONE_THERE) if was_gone else follow.awake(link)
+            ledger.links[link.record_id] = back
     elif change.after == "live" and held.deleted_at is None:
         _bury(tx, ledger, held)
     else:
@@ -172,7 +174,8 @@ def _bury(tx: Tx, ledger: Ledger, held: Held) -> None:
     contacts.mark_deleted(tx, held.id, ledger.at)
     link = links.of_contacts(tx, ledger.work.portal_id, [held.id]).get(held.id)
     if link is not None:
-        ledger.links[link.record_id] = follow.asleep(link, ledger.at, follow.DELETED_HERE)
+        # A record that was gone before stays so when the contact comes back: the link keeps the time.
+        ledger.links[link.record_id] = follow.asleep(link, link.archived_at or ledger.at, follow.DELETED_HERE)
 
 
 # --- in HubSpot ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from tests.support.world import OWNER, World, adds_up
 
-from mercuri.engine import run
+from mercuri.core.contact import LinkState
+from mercuri.engine import follow, run
 from mercuri.store.runs import Run
 
 
@@ -131,6 +132,23 @@ def test_an_undone_first_load_leaves_no_contact_and_does_not_import_them_again(b
     both.sync(full=True)
 
     assert not both.contacts()
+
+
+def test_a_redo_brings_a_contact_back_beside_a_record_that_was_gone_before_the_undo(world: World) -> None:
+    gone = world.sandbox.create({"firstname": "Ana"})
+    world.sandbox.create({"firstname": "Bo"})
+    done = world.sync()
+    world.sandbox.archive(gone)
+    world.sync(full=True)
+    world.clock.advance(1)
+    undone = undo(world, done)
+
+    undo(world, undone)
+
+    link = world.link(gone)
+    assert link is not None
+    assert link.contact_id in world.contacts()
+    assert (link.state, link.excluded) == (LinkState.ASLEEP, follow.GONE_THERE)
 
 
 def test_a_record_that_a_run_created_is_archived_by_its_undo(world: World) -> None:
