@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.database import remove_all
 
-from bench import consent, current, duplicates, load, pages, webhooks
+from bench import consent, current, duplicates, load, pages, push, webhooks
 from bench.harness import Figure
 
 FILE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -22,6 +22,7 @@ _BENCHES: dict[str, Callable[[int], Iterator[Figure]]] = {
     "load": load.measure,
     "current": current.measure,
     "large": current.measure_large,
+    "push": push.measure,
     "pages": pages.measure,
     "duplicates": duplicates.measure,
     "consent": consent.measure,

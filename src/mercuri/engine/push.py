@@ -32,7 +32,7 @@ from mercuri.store.outbox import Intent, Pending
 
 #: Batches under way at once: enough for the limits of every portal at 300 ms an answer (19 requests a second), and few,
 #: since HubSpot answers many writes at once with 423 and 502 (community reports).
-ABREAST = 6
+ABREAST = 8
 #: The key of what keeps every contact of a portal from being written.
 _ALL = "portal"
 _AWAKE = (LinkState.LIVE, LinkState.BLOCKED)
