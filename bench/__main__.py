@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.database import remove_all
 
-from bench import consent, current, duplicates, load, pages, push, webhooks
+from bench import consent, current, duplicates, load, pages, push, urgent, webhooks
 from bench.harness import Figure
 
 FILE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -26,6 +26,7 @@ _BENCHES: dict[str, Callable[[int], Iterator[Figure]]] = {
     "pages": pages.measure,
     "duplicates": duplicates.measure,
     "consent": consent.measure,
+    "urgent": urgent.measure,
     "webhooks": webhooks.measure,
 }
 _HEAD = """# Benchmarks
