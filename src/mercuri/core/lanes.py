@@ -93,7 +93,7 @@ def divide(spans: Sequence[Span], highest: int) -> list[Span] | None:
     `highest` is the highest id there is. Ids are not spread evenly, so a span shows by what it has read how much its
     rest may hold, and one that has read nothing yet is left alone.
     """
-    rests = [(_rest(span, highest), place) for place, span in enumerate(spans)]
+    rests = [(rest(span, highest), place) for place, span in enumerate(spans)]
     size, place = max(rests, default=(0.0, 0))
     if size < WORTH_DIVIDING:
         return None
@@ -103,8 +103,8 @@ def divide(spans: Sequence[Span], highest: int) -> list[Span] | None:
     return [*spans[:place], replace(span, stop=middle), upper, *spans[place + 1 :]]
 
 
-def _rest(span: Span, highest: int) -> float:
-    """About how many records a span has left."""
+def rest(span: Span, highest: int) -> float:
+    """About how many records a span has left up to an id, by what it has read; 0 where that tells nothing yet."""
     width = min(span.stop, highest + 1) - span.next
     if span.is_done or not span.count or width < WORTH_DIVIDING:
         return 0.0

@@ -24,7 +24,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from mercuri.core.contact import Record
-from mercuri.core.lanes import END, WHOLE, Span, advance, cut, divide, is_orderly, is_read, joined
+from mercuri.core.lanes import END, WHOLE, Span, advance, cut, divide, is_orderly, is_read, joined, rest
 from mercuri.errors import BadRequest, HubSpotError
 from mercuri.hubspot.client import SEARCH_PAGE, Client, Page
 from mercuri.hubspot.searching import ABREAST, WINDOW_PAGES, Piece, Searching, Window
@@ -73,10 +73,14 @@ def read_everything(client: Client, properties: Sequence[str], progress: Progres
     Raises what the list raises; trouble with search only ends its lane. Closing the iterator waits for the requests
     that are under way.
     """
-    # Apart, since the many pages of a window would keep the pages of the list waiting in a common queue, and the place
-    # of the next window too. Beside the readers there is a probe or a window's place, and who waits for a window.
-    with ThreadPoolExecutor(READERS + 2) as list_pool, ThreadPoolExecutor(ABREAST + WINDOWS) as search_pool:
-        reading = _Reading(client, tuple(properties), progress, list_pool, search_pool)
+    # Apart, since in a common queue the many pages of a window would keep all else waiting. Beside the readers there is
+    # a probe, and beside the pages who waits for them.
+    with (
+        ThreadPoolExecutor(READERS + 1) as list_pool,
+        ThreadPoolExecutor(1) as place_pool,
+        ThreadPoolExecutor(ABREAST + WINDOWS) as search_pool,
+    ):
+        reading = _Reading(client, tuple(properties), progress, list_pool, place_pool, search_pool)
         try:
             yield from reading.portions()
         finally:
@@ -92,11 +96,12 @@ class _Reading:
         properties: tuple[str, ...],
         progress: Progress,
         list_pool: ThreadPoolExecutor,
+        place_pool: ThreadPoolExecutor,
         search_pool: ThreadPoolExecutor,
     ) -> None:
         self.stopped = threading.Event()
         self._client, self._properties = client, properties
-        self._list_pool, self._search_pool = list_pool, search_pool
+        self._list_pool, self._place_pool, self._search_pool = list_pool, place_pool, search_pool
         self._search = Searching(client, properties, search_pool, self.stopped)
         self._spans = [Span(*values) for values in progress.spans]
         self._floor, self._given = progress.floor, progress.given
@@ -154,14 +159,20 @@ class _Reading:
         return self._list_pool.submit(self._client.list_contacts, self._properties, after)
 
     def _next_window(self) -> Future[Window | None] | None:
-        """The highest ids that nobody has read; smaller windows towards the end, so that no lane waits for another."""
+        """The highest ids that nobody has read; smaller windows towards the end, so that no lane waits for another.
+
+        Where it takes all that is left of a span, the list stops there at once.
+        """
         rests = [span for span in self._spans if self._is_listed(span)]
         if not rests:
             return None
-        pages = max(2, (self._total - self._given) // (4 * SEARCH_PAGE))
-        above, below = max(0, rests[-1].next - 1), min(rests[-1].stop, self._claimed)
+        last, below = rests[-1], min(rests[-1].stop, self._claimed)
+        left = -(-int(rest(last, min(self._highest, below - 1))) // SEARCH_PAGE)
+        pages = min(WINDOW_PAGES, (self._total - self._given) // (4 * SEARCH_PAGE), left or WINDOW_PAGES)
+        if 0 < left <= pages:
+            self._claimed = last.next
         bound = below if below < END else None
-        return self._list_pool.submit(self._search.window, above, bound, min(pages, WINDOW_PAGES))
+        return self._place_pool.submit(self._search.window, max(0, last.next - 1), bound, max(2, pages))
 
     def _take(self) -> Portion | None:
         """What came first; None when it was no portion."""
