@@ -16,6 +16,7 @@ from mercuri.engine.registers import whole
 from mercuri.hubspot.client import LIST_PAGE, Client
 from mercuri.hubspot.pacing import Lane
 from mercuri.store import consent as store
+from mercuri.store import consent_holders as holders
 from mercuri.store import links, portals, workspaces
 from mercuri.store.consent import KIND_OF, Held
 from mercuri.store.database import Tx
@@ -62,7 +63,7 @@ def _from_shadows(app: App, ws: WorkspaceId, portal: Portal) -> Iterator[Sequenc
     last = RecordId("")
     while True:
         with app.db.read(ws) as tx:
-            rows = store.shadows(tx, portal.id, last, limit=_BATCH)
+            rows = holders.shadows(tx, portal.id, last, limit=_BATCH)
         if not rows:
             return
         yield rows
@@ -107,7 +108,7 @@ class _Counting:
         linked = links.of_records(tx, self.portal.id, said)
         primary = {
             id_: address.normal
-            for id_, found in store.addresses(tx, {link.contact_id for link in linked.values()}).items()
+            for id_, found in holders.addresses(tx, {link.contact_id for link in linked.values()}).items()
             for address in found
             if address.kind == KIND_OF[channel] and address.primary and address.normal
         }

@@ -24,6 +24,7 @@ from mercuri.engine.portal import client_for, refresh_schema
 from mercuri.errors import BadRequest
 from mercuri.hubspot.pacing import Lane
 from mercuri.store import consent as store
+from mercuri.store import consent_holders as holders
 from mercuri.store import portals, users, workspaces
 from mercuri.store.database import Tx
 from mercuri.store.failures import Failure
@@ -136,8 +137,8 @@ def change_workspace(app: App, ws: WorkspaceId, key: str, text: str, actor: Acto
 def _relabel_all(tx: Tx, channel: str) -> None:
     store.lock(tx)
     last = ContactId(0)
-    while ids := store.contacts_after(tx, last, limit=500):
-        store.relabel(tx, channel, ids)
+    while ids := holders.contacts_after(tx, last, limit=500):
+        holders.relabel(tx, channel, ids)
         last = ids[-1]
 
 

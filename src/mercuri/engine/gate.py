@@ -18,6 +18,7 @@ from mercuri.engine.csv_files import csv_lines
 from mercuri.engine.said import check_channel, normal_address, normal_or_refused
 from mercuri.errors import UserError
 from mercuri.store import consent as store
+from mercuri.store import consent_holders as holders
 from mercuri.store import workspaces
 from mercuri.store.consent import KIND_OF
 from mercuri.store.database import Tx
@@ -97,7 +98,7 @@ def explained(tx: Tx, channel: str, normal: str) -> Explained:
         [item.event for item in store.evidence(tx, channel, [normal])],
         [_who(register, source) for register, source, _ in closed_by(registers)],
         verdict.closed_by is not Register.PERSON and may_open(registers, Register.STAFF),
-        store.owners(tx, channel, [normal]).get(normal, ()),
+        holders.owners(tx, channel, [normal]).get(normal, ()),
     )
 
 

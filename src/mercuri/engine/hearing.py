@@ -18,6 +18,7 @@ from mercuri.engine import optouts, registers
 from mercuri.engine.recorded import own_addresses, properties_of_kind
 from mercuri.engine.registers import Word, whole
 from mercuri.store import consent as store
+from mercuri.store import consent_holders as holders
 from mercuri.store import contacts, links, portals
 from mercuri.store.consent import KIND_OF, Held, Key, Told
 from mercuri.store.database import Tx
@@ -52,7 +53,7 @@ def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
     registers.meet_suppressed(tx, ids)
     _follow_new_numbers(tx, ids, at)
     optouts.note_contacts(tx, ids, at)
-    store.relabel(tx, store.surroundings(tx).status_channel, ids)
+    holders.relabel(tx, store.surroundings(tx).status_channel, ids)
 
 
 def hear_records(tx: Tx, portal: Portal, observed: Sequence[Observed], run: RunId | None, at: datetime) -> None:
@@ -81,7 +82,7 @@ class _Hearing:
             return
         store.lock(self.tx)
         self.region = store.surroundings(self.tx).region
-        held = store.addresses(self.tx, {one.contact_id for one, _ in news})
+        held = holders.addresses(self.tx, {one.contact_id for one, _ in news})
         asked = [(one, item, self._addresses(one, item, held.get(one.contact_id, ()))) for one, item in news]
         keys = {(item.channel, address) for _, item, found in asked for address in found}
         known = registers.load(self.tx, keys)
@@ -196,11 +197,11 @@ def _changed_there(item: ConsentItem, mark: Told, said: object) -> Told:
 
 def _follow_new_numbers(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
     """Let what records say no to follow their contact to a number that it got here."""
-    old = store.edited(tx, ids)
+    old = holders.edited(tx, ids)
     mapped = {p.id: p.settings for p in portals.all(tx) if p.settings.consent_mapping} if old else {}
     if not mapped:
         return
-    held, own = contacts.held(tx, old), store.addresses(tx, old)
+    held, own = contacts.held(tx, old), holders.addresses(tx, old)
     words = []
     for portal_id, link in links.all_of_contacts(tx, old):
         if portal_id not in mapped or link.state not in (LinkState.LIVE, LinkState.BLOCKED):

@@ -15,6 +15,7 @@ from mercuri.engine import optouts, registers
 from mercuri.engine.csv_files import CONSENT_AT, CONSENT_TARGETS, LISTED, RowError
 from mercuri.engine.registers import Word, whole
 from mercuri.store import consent as store
+from mercuri.store import consent_holders as holders
 from mercuri.store.consent import KIND_OF, Held, Key
 from mercuri.store.database import Tx
 
@@ -113,7 +114,7 @@ class FileConsent:
 
     def _keys(self, tx: Tx, words: Collection[_Said]) -> Iterable[tuple[_Said, list[Key]]]:
         """Of which addresses each word speaks: those of its row, and a no of all that its contact has."""
-        own = store.addresses(tx, {word.contact for word in words if word.contact and word.state is State.OUT})
+        own = holders.addresses(tx, {word.contact for word in words if word.contact and word.state is State.OUT})
         for word in words:
             found = set(word.addresses)
             if word.contact and word.state is State.OUT:
@@ -152,5 +153,5 @@ _ADDRESS = {"phone": "phone number", "email": "e-mail address"}
 
 def _hold(tx: Tx, keys: Collection[Key]) -> None:
     for channel in sorted({channel for channel, _ in keys}):
-        store.lock_owners(tx, channel, [address for known, address in keys if known == channel])
+        holders.lock_owners(tx, channel, [address for known, address in keys if known == channel])
     store.lock(tx)

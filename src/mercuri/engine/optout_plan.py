@@ -16,7 +16,7 @@ from mercuri.engine import follow, registers
 from mercuri.engine.optouts import failure_key, opened_here
 from mercuri.engine.recorded import own_addresses, properties_of_kind
 from mercuri.hubspot.client import Write
-from mercuri.store import consent as store
+from mercuri.store import consent_holders as holders
 from mercuri.store import contacts, failures, links, portals, workspaces
 from mercuri.store.consent import KIND_OF, Held, Key
 from mercuri.store.database import Tx
@@ -96,13 +96,13 @@ class Plan:
 
     def _linked(self, key: Key) -> list[Link]:
         """The records that hold the address."""
-        ids = store.owners(self.tx, key[0], [key[1]]).get(key[1], [])
+        ids = holders.owners(self.tx, key[0], [key[1]]).get(key[1], [])
         found = links.all_of_contacts(self.tx, ids)
         mine = [link for portal, link in found if portal == self.portal.id and _is_reachable(link)]
         if not mine:
             return []
         kind = KIND_OF[key[0]]
-        held, own = contacts.held(self.tx, ids), store.addresses(self.tx, ids)
+        held, own = contacts.held(self.tx, ids), holders.addresses(self.tx, ids)
         return [link for link in mine if self._holds(link, held[link.contact_id], own[link.contact_id], kind, key[1])]
 
     def _holds(self, link: Link, held: contacts.Held, own: Sequence[Address], kind: str, address: str) -> bool:

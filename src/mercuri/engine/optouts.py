@@ -13,6 +13,7 @@ from mercuri.core.consent import State, closed_by, may_be_closed, shown
 from mercuri.core.contact import ContactId, PortalId
 from mercuri.engine import registers
 from mercuri.store import consent as store
+from mercuri.store import consent_holders as holders
 from mercuri.store import failures, outbox, portals
 from mercuri.store.consent import KIND_OF, Held, Key
 from mercuri.store.database import Tx
@@ -60,7 +61,7 @@ def retry(tx: Tx, portal_id: PortalId, failure_key: str, at: datetime) -> None:
 
 def note_contacts(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
     """Note the closed addresses of contacts whose records may not know of it."""
-    closed = store.closed_of(tx, ids)
+    closed = holders.closed_of(tx, ids)
     for channel in {channel for channel, _ in closed}:
         mine = [address for known, address in closed if known == channel]
         note(tx, {(channel, address): held for address, held in store.held(tx, channel, mine).items()}, at)

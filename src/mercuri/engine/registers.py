@@ -11,6 +11,7 @@ from mercuri.core.consent import ConsentEvent, Register, Registers, SourceKey, S
 from mercuri.core.contact import ContactId
 from mercuri.core.settings import CHANNELS
 from mercuri.store import consent as store
+from mercuri.store import consent_holders as holders
 from mercuri.store.consent import KIND_OF, Held, Key, Told
 from mercuri.store.database import Tx
 from mercuri.store.times import from_ms, to_ms
@@ -55,7 +56,7 @@ def seen(tx: Tx, keys: Iterable[Key]) -> dict[Key, Held]:
 def meet_suppressed(tx: Tx, ids: Collection[ContactId]) -> None:
     """Close again what these contacts brought back of those who were erased."""
     if store.surroundings(tx).has_suppressed:
-        held = [address for items in store.addresses(tx, ids).values() for address in items]
+        held = [address for items in holders.addresses(tx, ids).values() for address in items]
         load(tx, {(c, a.normal) for a in held for c in CHANNELS if KIND_OF[c] == a.kind and a.normal})
 
 
@@ -101,7 +102,7 @@ def _after(held: Held, word: Word) -> Held:
 
 def _relabel(tx: Tx, changed: Mapping[Key, Held]) -> None:
     channel = store.surroundings(tx).status_channel
-    store.relabel_owners(tx, channel, [address for known, address in changed if known == channel])
+    holders.relabel_owners(tx, channel, [address for known, address in changed if known == channel])
 
 
 def _held(tx: Tx, asked: Collection[Key]) -> dict[Key, Held]:

@@ -29,6 +29,7 @@ from mercuri.engine.app import Actor, App, require
 from mercuri.engine.registers import Word, whole
 from mercuri.errors import UserError
 from mercuri.store import consent as store
+from mercuri.store import consent_holders as holders
 from mercuri.store import users, workspaces
 from mercuri.store.consent import KIND_OF, Held
 from mercuri.store.database import Tx
@@ -190,7 +191,7 @@ class _Said:
 
     def record(self, tx: Tx, address: str) -> Recorded:
         now = whole(self.app.now())
-        store.lock_owners(tx, self.channel, [address])
+        holders.lock_owners(tx, self.channel, [address])
         store.lock(tx)
         key = (self.channel, address)
         known = registers.load(tx, [key])

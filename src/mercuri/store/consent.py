@@ -1,16 +1,14 @@
-"""Consent in the tables: evidence that is only ever added to, the state computed from it, and the labels of contacts.
+"""Consent in the tables: evidence that is only ever added to, and the state computed from it.
 
 The statements are written by hand, since a load runs each of them for every page.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,8 +25,9 @@ from mercuri.core.consent import (
     state_of,
     to_json,
 )
-from mercuri.core.contact import Address, ContactId, PortalId, RecordId
+from mercuri.core.contact import PortalId
 from mercuri.store import schema, suppression, workspaces
+from mercuri.store.among import among
 from mercuri.store.database import Tx
 from mercuri.store.jsons import dumps, dumps_text, dumps_texts, loads
 from mercuri.store.times import from_ms, to_ms
@@ -100,21 +99,21 @@ def surroundings(tx: Tx) -> Surroundings:
 
 def held(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, Held]:
     """What is known of these addresses; those of which nothing is known are missing."""
-    rows = _among(tx, _HELD, addresses, channel=channel)
+    rows = among(tx, _HELD, addresses, channel=channel)
     return {address: Held(from_json(registers), _told_in(told)) for address, registers, told in rows}
 
 
 def verdicts(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, Verdict]:
     """What is shown of these addresses; those of which nothing is known are missing."""
     found: dict[str, Verdict] = {}
-    for address, state, reason, paused in _among(tx, _VERDICTS, addresses, channel=channel):
+    for address, state, reason, paused in among(tx, _VERDICTS, addresses, channel=channel):
         found[address] = Verdict(state, state == "subscribed" and not paused, reason, None, bool(paused))
     return found
 
 
 def had(tx: Tx, channel: str, addresses: Collection[str]) -> set[str]:
     """Which of these texts are normal addresses that somebody has."""
-    return {row[0] for row in _among(tx, _HAD, addresses, kind=KIND_OF[channel])}
+    return {row[0] for row in among(tx, _HAD, addresses, kind=KIND_OF[channel])}
 
 
 def suppressed(tx: Tx, keys: Collection[Key]) -> dict[Key, datetime]:
@@ -122,7 +121,7 @@ def suppressed(tx: Tx, keys: Collection[Key]) -> dict[Key, datetime]:
     if not keys or not surroundings(tx).has_suppressed:
         return {}
     hashes = {tx.keyed_hash(suppression.closed_text(*key)): key for key in keys}
-    rows = _among(tx, _SUPPRESSED, hashes, kind=suppression.CLOSED)
+    rows = among(tx, _SUPPRESSED, hashes, kind=suppression.CLOSED)
     return {hashes[found]: from_ms(at) for found, at in rows}
 
 
@@ -152,9 +151,7 @@ def rebuilt(tx: Tx, channel: str, address: str) -> Registers:
 
 def evidence(tx: Tx, channel: str, addresses: Collection[str]) -> list[Evidence]:
     """The evidence of addresses on a channel, oldest first."""
-    return [
-        _event_in(row) for row in sorted(_among(tx, _EVENTS_OF, addresses, channel=channel), key=lambda row: row[0])
-    ]
+    return [_event_in(row) for row in sorted(among(tx, _EVENTS_OF, addresses, channel=channel), key=lambda row: row[0])]
 
 
 def evidence_after(tx: Tx, after: int, *, limit: int = 1000) -> list[Evidence]:
@@ -182,75 +179,6 @@ def last_said(tx: Tx, portal: PortalId, name: str) -> datetime | None:
     at = tx.execute(_LAST_SAID, {"ws": tx.workspace, "pattern": pattern}).scalar()
     return None if at is None else from_ms(at)
 
-
-# --- whose addresses they are ----------------------------------------------------------------------------------------
-
-
-def addresses(tx: Tx, ids: Collection[ContactId]) -> dict[ContactId, list[Address]]:
-    """The usable addresses of contacts, the primary ones marked; without raw text that is not needed to compare."""
-    found: dict[ContactId, list[Address]] = {}
-    for id_, kind, raw, normal, label, is_primary in _among(tx, _ADDRESSES, ids):
-        found.setdefault(id_, []).append(Address(kind, raw, normal, label, bool(is_primary)))
-    return found
-
-
-def edited(tx: Tx, ids: Collection[ContactId]) -> list[ContactId]:
-    """Which of these contacts are no longer as they were made."""
-    return [row[0] for row in _among(tx, _EDITED, ids)]
-
-
-def owners(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, list[ContactId]]:
-    """Every contact that has these addresses, deleted and absorbed ones too."""
-    found: dict[str, list[ContactId]] = {}
-    for normal, id_ in _among(tx, _OWNERS, addresses, kind=KIND_OF[channel]):
-        found.setdefault(normal, []).append(id_)
-    return found
-
-
-def closed_of(tx: Tx, ids: Collection[ContactId]) -> set[Key]:
-    """The closed addresses of these contacts."""
-    return {(channel, address) for channel, address in _among(tx, _CLOSED_OF, ids)}
-
-
-def lock_owners(tx: Tx, channel: str, addresses: Collection[str]) -> None:
-    """Take hold of the contacts that show these addresses, before `lock`."""
-    if not tx.is_sqlite:
-        _among(tx, _LOCK_OWNERS, addresses, kind=KIND_OF[channel])
-
-
-def contacts_after(tx: Tx, after: ContactId, *, limit: int) -> list[ContactId]:
-    """The next contacts after an id, deleted and absorbed ones too."""
-    rows = tx.execute(_CONTACTS_AFTER, {"ws": tx.workspace, "after": after, "limit": limit})
-    return [ContactId(row[0]) for row in rows]
-
-
-def shadows(tx: Tx, portal: PortalId, after: RecordId, *, limit: int) -> list[tuple[RecordId, dict[str, str]]]:
-    """What the next linked records after an id said when they were last seen."""
-    asked = {"ws": tx.workspace, "portal": portal, "after": after, "limit": limit}
-    return [(RecordId(record), loads(shadow)) for record, shadow in tx.execute(_SHADOWS, asked)]
-
-
-def relabel(tx: Tx, channel: str, ids: Collection[ContactId]) -> int:
-    """Make contacts show the state of their primary address of this channel; the answer is how many changed."""
-    changed = []
-    for id_, was_in, was_why, state, paused, why in _among(tx, _LABELS, ids, channel=channel, kind=KIND_OF[channel]):
-        label = (state == "subscribed" and not paused, why or "")
-        if label != (bool(was_in), was_why):
-            changed.append((*label, tx.workspace, id_))
-    if tx.is_sqlite:
-        tx.raw().executemany(_RELABEL, changed)
-    elif changed:
-        subscribed, why, _, contacts = map(list, zip(*changed, strict=True))
-        tx.execute(_RELABEL_MANY, {"ws": tx.workspace, "subscribed": subscribed, "why": why, "ids": contacts})
-    return len(changed)
-
-
-def relabel_owners(tx: Tx, channel: str, addresses: Collection[str]) -> int:
-    """`relabel` whoever has these addresses."""
-    return relabel(tx, channel, {id_ for ids in owners(tx, channel, addresses).values() for id_ in ids})
-
-
-# --- statements ------------------------------------------------------------------------------------------------------
 
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(4242002, CAST(:ws AS integer))")
 _SURROUNDINGS = (
@@ -288,11 +216,6 @@ _PAUSED = sa.text(
     "SELECT channel, address FROM consent_state WHERE workspace_id = :ws AND paused AND state <> 'unsubscribed'"
     " ORDER BY updated_at LIMIT :limit"
 )
-_CONTACTS_AFTER = sa.text("SELECT id FROM contact WHERE workspace_id = :ws AND id > :after ORDER BY id LIMIT :limit")
-_SHADOWS = sa.text(
-    "SELECT record_id, shadow FROM link WHERE workspace_id = :ws AND portal_id = :portal AND record_id > :after"
-    " AND state IN ('live', 'blocked') ORDER BY record_id LIMIT :limit"
-)
 _EVENT = (
     *("workspace_id", "event_key", "channel", "address", "register", "state", "kind", "source", "actor", "proof"),
     *("occurred_at", "observed_at"),
@@ -303,56 +226,6 @@ _REPLACE = (
     " state = excluded.state, reason = excluded.reason, paused = excluded.paused, told = excluded.told,"
     " updated_at = excluded.updated_at"
 )
-_ADDRESSES = (
-    "SELECT contact_id, kind, raw, normal, label, is_primary FROM contact_address"
-    " WHERE workspace_id = :ws AND normal IS NOT NULL AND contact_id"
-)
-_EDITED = "SELECT id FROM contact WHERE workspace_id = :ws AND version > 1 AND id"
-_OWNERS = "SELECT normal, contact_id FROM contact_address WHERE workspace_id = :ws AND kind = :kind AND normal"
-#: Written so that SQLite begins with the contacts asked for: CROSS JOIN keeps it from every closed address there is,
-#: and `raw`, which no index covers, from the index of every address.
-_CLOSED_OF = (
-    "SELECT s.channel, s.address FROM contact_address a CROSS JOIN consent_state s"
-    " WHERE s.workspace_id = a.workspace_id AND s.channel IN ('sms', 'whatsapp', 'email') AND s.address = a.normal"
-    " AND s.state = 'unsubscribed' AND a.raw IS NOT NULL AND a.workspace_id = :ws AND a.contact_id"
-)
-_LOCK_OWNERS = (
-    "SELECT c.id FROM contact c WHERE c.workspace_id = :ws AND c.id IN (SELECT a.contact_id FROM contact_address a"
-    " WHERE a.workspace_id = :ws AND a.kind = :kind AND a.normal = ANY(:list)) ORDER BY c.id FOR NO KEY UPDATE"
-)
-_LABELS = (
-    "SELECT c.id, c.subscribed, c.status_reason, s.state, s.paused, s.reason FROM contact c"
-    " LEFT JOIN contact_address a ON a.workspace_id = c.workspace_id AND a.contact_id = c.id AND a.kind = :kind"
-    " AND a.is_primary LEFT JOIN consent_state s ON s.workspace_id = c.workspace_id AND s.channel = :channel"
-    " AND s.address = a.normal WHERE c.workspace_id = :ws AND c.id"
-)
-_RELABEL = "UPDATE contact SET subscribed = ?, status_reason = ? WHERE workspace_id = ? AND id = ?"
-_RELABEL_MANY = sa.text(
-    "UPDATE contact SET subscribed = new.subscribed, status_reason = new.why"
-    " FROM unnest(CAST(:subscribed AS boolean[]), CAST(:why AS text[]), CAST(:ids AS bigint[]))"
-    " AS new (subscribed, why, id) WHERE contact.workspace_id = :ws AND contact.id = new.id"
-)
-
-
-_IN_LIST = " IN (SELECT value FROM json_each(:list))"
-
-
-@cache
-def _for_postgresql(statement: str) -> sa.TextClause:
-    return sa.text(statement if ":list" in statement else f"{statement} = ANY(:list)")
-
-
-def _among(tx: Tx, statement: str, values: Collection[Any], **more: object) -> Sequence[Any]:
-    """The rows whose last named column is among these values: one parameter, however many they are."""
-    if not values:
-        return ()
-    listed = list(values)
-    if tx.is_sqlite:
-        asked = {"ws": tx.workspace, "list": json.dumps(listed), **more}
-        # The driver's own cursor: a load asks several of these for every page.
-        rows: list[Any] = tx.raw().execute(statement + _IN_LIST, asked).fetchall()
-        return rows
-    return tx.execute(_for_postgresql(statement), {"ws": tx.workspace, "list": listed, **more}).all()
 
 
 def _event_out(tx: Tx, event: ConsentEvent) -> tuple[object, ...]:

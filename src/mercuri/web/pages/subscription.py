@@ -22,6 +22,7 @@ from mercuri.engine.consent_setup import Setup, as_document
 from mercuri.engine.portal import change_settings
 from mercuri.errors import HubSpotError, UserError
 from mercuri.store import consent as store
+from mercuri.store import consent_holders as holders
 from mercuri.store import portals, workspaces
 from mercuri.store.database import Tx
 from mercuri.web import render
@@ -126,7 +127,7 @@ def _waiting(tx: Tx) -> list[Waiting]:
     found = []
     for channel, address in store.paused(tx):
         texts = [item.event.proof.get("text", "") for item in store.evidence(tx, channel, [address])]
-        people = store.owners(tx, channel, [address]).get(address, [])
+        people = holders.owners(tx, channel, [address]).get(address, [])
         found.append(Waiting(channel, address, next((t for t in reversed(texts) if t), ""), people))
     return found
 
