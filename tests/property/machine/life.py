@@ -74,7 +74,8 @@ class Life:
         """Somebody acts during a run: its order with the run's own steps is not known to the laws."""
         fresh = dict(self.fresh_here), dict(self.fresh_there)
         self.do(step)
-        self.fresh_here, self.fresh_there = fresh
+        self.fresh_here = {key: value for key, value in fresh[0].items() if key in self.fresh_here}
+        self.fresh_there = {key: value for key, value in fresh[1].items() if key in self.fresh_there}
 
     def contact(self, who: int) -> ContactId | None:
         """The contact of a person, deleted or not."""

@@ -89,9 +89,24 @@ def edit_there(life: Life, step: Step) -> None:
 def delete_here(life: Life, step: Step) -> None:
     contact = life.contact(step.who)
     if contact is not None and _is_here(life, contact):
+        _know_what_is_settled(life, contact)
         life.forget(contact, life.record(step.who))
         edit.delete_contact(life.world.app, life.world.ws, contact, OWNER)
         life.gone_here.add(contact)
+
+
+def _know_what_is_settled(life: Life, contact: ContactId | None) -> None:
+    """What a run has carried over already, though it was cut short, is no edit that a deletion could overlook."""
+    link = life.world.link_of(contact) if contact is not None else None
+    record = life.world.sandbox.contact(link.record_id) if link else None
+    if contact is None or link is None or record is None:
+        return
+    fields = life.world.contact(contact).fields
+    for name, base in link.base.items():
+        if norm(name, base.remote) == norm(name, record.get(MAPPED[name], "")):
+            life.fresh_there.pop((link.record_id, name), None)
+        if norm(name, base.local) == norm(name, fields.get(name, "")):
+            life.fresh_here.pop((contact, name), None)
 
 
 def _is_here(life: Life, contact: ContactId) -> bool:
@@ -110,6 +125,7 @@ def restore_here(life: Life, step: Step) -> None:
 def archive_there(life: Life, step: Step) -> None:
     record = life.record(step.who)
     if record is not None:
+        _know_what_is_settled(life, life.contact(step.who))
         life.forget(life.contact(step.who), record)
         life.world.sandbox.archive(record)
         life.gone_there.add(record)
