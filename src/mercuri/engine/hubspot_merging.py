@@ -91,8 +91,8 @@ def _do(app: App, ws: WorkspaceId, merge_id: int, portal_id: PortalId) -> bool:
         hubspot_merges.save(tx, merge_id, item)
     if portal.state != "connected" or not portal.settings.two_way:
         return _end(app, ws, merge, item, "failed", _FAILED.format(why=_OFF))
-    client = client_for(app, ws, portal, Lane.BUTTON)
     try:
+        client = client_for(app, ws, portal, Lane.BUTTON)
         while item.others:
             item = _pair(app, ws, merge, portal, client, item)
     except (RateLimited, Unavailable):
