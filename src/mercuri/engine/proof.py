@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mercuri.core.contact import RecordId
@@ -94,14 +94,34 @@ def _part(ids: Sequence[int], before: Mapping[str, Any]) -> range:
 
 
 def _ids(work: Work, met: Met) -> Sequence[int]:
-    ids, after = array("q"), RecordId("")
+    return ascending(_pages(work, met))
+
+
+def _pages(work: Work, met: Met) -> Iterator[Sequence[RecordId]]:
+    after = RecordId("")
     while True:
         with work.look() as tx:
             page = links.seen(tx, work.portal_id, met, after=after)
         if not page:
-            return array("q", sorted(ids))
-        ids.extend(int(record) for record in page)
+            return
+        yield page
         after = page[-1]
+
+
+def ascending(pages: Iterable[Sequence[str]]) -> Sequence[int]:
+    """The ids of pages that are in their order as text, as numbers in theirs; sorting a million would take 40 MB more.
+
+    >>> list(ascending([["10", "11", "2"], ["30", "9"]]))
+    [2, 9, 10, 11, 30]
+    """
+    by_length: dict[int, array[int]] = {}
+    for page in pages:
+        for record in page:
+            by_length.setdefault(len(record), array("q")).append(int(record))
+    ids = array("q")
+    for length in sorted(by_length):
+        ids.extend(by_length.pop(length))
+    return ids
 
 
 def _look(client: Client, low: int, high: int) -> tuple[int, set[int]]:
