@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from tests.property.machine.histories import NUMBERS, Step
+from tests.property.machine.histories import NUMBERS, PEOPLE, Step
 from tests.property.machine.laws import demand, see
 from tests.property.machine.life import Life
 from tests.support.world import OWNER, PORTAL
@@ -94,8 +94,16 @@ def erase_here(life: Life, step: Step) -> None:
     except UserError:
         return
     life.has_moved_records = life.has_erased = True
-    life.contacts.pop(step.who, None)
-    life.records.pop(step.who, None)
+    _forget_erased(life)
+
+
+def _forget_erased(life: Life) -> None:
+    """Whoever was the erased contact, also by a merge, is nobody any more."""
+    known = see(life.world).people
+    for who in range(PEOPLE):
+        if (contact := life.contact(who)) is None or contact not in known:
+            life.contacts.pop(who, None)
+            life.records.pop(who, None)
 
 
 def _person(life: Life, phone: str) -> Any:
