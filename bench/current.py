@@ -47,7 +47,7 @@ def _swept(hubspot: HubSpot, url: str, count: int) -> list[Figure]:
     for id_ in gone:
         hubspot.ask("POST", "erase", id=id_)
     with a_team(hubspot, url, limited=False, two_way=True) as team:
-        done = team.sync(full=True)
+        done = team.sync(full=True, trigger="schedule")
         with team.app.db.read(team.ws) as tx:
             proof = portals.get(tx, team.portal).sweep
             asleep = links.count(tx, team.portal, state=LinkState.ASLEEP)

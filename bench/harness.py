@@ -84,9 +84,9 @@ class Team:
     ws: WorkspaceId
     portal: PortalId
 
-    def sync(self, *, full: bool = False, preview: bool = False) -> Done:
+    def sync(self, *, full: bool = False, preview: bool = False, trigger: str = "button") -> Done:
         """One run, done in this process."""
-        asked = runs.request(self.app, self.ws, self.portal, full=full, preview=preview, trigger="button", actor=OWNER)
+        asked = runs.request(self.app, self.ws, self.portal, full=full, preview=preview, trigger=trigger, actor=OWNER)
         began, busy = time.perf_counter(), time.process_time()
         done = runs.execute(self.app, self.ws, asked.id, owner="bench")
         assert done.state == "done", done.message

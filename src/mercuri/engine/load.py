@@ -31,7 +31,9 @@ def load_records(work: Work) -> None:
         _begin(work)
     if not work.checkpoint.get("read"):
         place = Progress(**work.checkpoint.get("place", {}))
-        for records, portion in _gathered(read_everything(work.client, work.ask, place)):
+        # A daily sweep leaves search to those who wait for it.
+        portions = read_everything(work.client, work.ask, place, search=bulk or work.run.trigger != "schedule")
+        for records, portion in _gathered(portions):
             # What comes next is on its way while this is stored; its place is stored with it.
             pull.take_page(work, records, partial(_reached, work, portion, work.counts["created"]), bulk=bulk)
     with work.step() as tx:

@@ -2,16 +2,14 @@
 
 Of our side only ids are held in memory, eight bytes each. Where the counts differ, the ids are divided in halves, each
 counted in HubSpot, until the differing ones are few enough to be read: their ids, and nothing else of them. Equal
-counts can hide as many missing as surplus ones, so a part of all ids is compared one by one too: the whole of a smaller
-portal, of a larger one the next part with each full run after the first.
+counts are believed: the list has just given every record by its id, and what it did not give was looked at.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from mercuri.core.contact import RecordId
 from mercuri.engine import sweep
@@ -24,8 +22,6 @@ from mercuri.store.times import from_ms
 
 #: Most searches for where counts differ; with more differences than these can tell, the rest stays unnamed.
 MOST_SEARCHES = 200
-#: How many of our ids are compared one by one in each run, and how many with one search: with room for some of theirs.
-COMPARED, CHUNK = 36_000, 180
 #: Above every id.
 _TOP = 10**15
 
@@ -36,30 +32,26 @@ def prove(work: Work) -> None:
         return
     met = Met(work.run.id, from_ms(work.checkpoint["started"]), GONE_THERE)
     ids = _ids(work, met)
-    part = _part(ids, work.portal.sweep)
-    missing, surplus = differences(work.client, ids, part)
+    missing, surplus = differences(work.client, ids)
     sweep.look_at(work, [RecordId(str(number)) for number in (*missing, *surplus)])
     total = _look(work.client, 0, _TOP)[0]
     with work.look() as tx:
         tally = links.tally(tx, work.portal_id, met)
-    upto = ids[part[-1]] if part else 0
     seen = {"run": work.run.id, "hubspot": total, "missing": missing, "surplus": surplus, "at": work.now.isoformat()}
-    seen |= {"compared": len(part), "upto": upto}
     with work.step() as tx:
         portals.save(tx, work.portal_id, sweep={**seen, "in_sync": tally.pop("", 0), "excluded": tally})
         work.checkpoint["proved"] = True
 
 
-def differences(client: Client, ids: Sequence[int], part: range) -> tuple[list[int], list[int]]:
+def differences(client: Client, ids: Sequence[int]) -> tuple[list[int], list[int]]:
     """The ids that only HubSpot has and those that only we have, ascending; `ids` are ours, ascending.
 
-    Exact for the `part` of the places in `ids`; elsewhere as many missing as surplus ids in one window stay hidden.
+    Where as many are missing as are surplus in a window of more than a page, the counts agree and neither is told.
     HubSpot's index lags, so what changed within the last minute may be among them.
     """
     missing: list[int] = []
     surplus: list[int] = []
-    windows = _windows(ids, part)
-    left = MOST_SEARCHES + len(windows)
+    windows, left = [(0, _TOP)], MOST_SEARCHES
     while windows and left:
         low, high = windows.pop()
         mine = ids[bisect_left(ids, low) : bisect_right(ids, high)]
@@ -72,25 +64,6 @@ def differences(client: Client, ids: Sequence[int], part: range) -> tuple[list[i
             middle = min(max(middle, low + 1), high)
             windows += [(low, middle - 1), (middle, high)]
     return sorted(missing), sorted(surplus)
-
-
-def _windows(ids: Sequence[int], part: range) -> list[tuple[int, int]]:
-    """Windows over all ids: what is compared one by one in chunks, what comes before and after it as a whole."""
-    cuts = [ids[place] for place in part[::CHUNK]] + list(ids[part.stop : part.stop + 1] if part else ())
-    edges = [0, *(cuts if part.start else cuts[1:])]
-    return list(zip(edges, [*(edge - 1 for edge in edges[1:]), _TOP], strict=True))
-
-
-def _part(ids: Sequence[int], before: Mapping[str, Any]) -> range:
-    """What is compared one by one: the ids that follow those of the proof before, from the beginning after the last.
-
-    Nothing in the first proof, since that load has read every record a moment ago.
-    """
-    if not before:
-        return range(0)
-    place = bisect_right(ids, int(before["upto"]))
-    begin = 0 if place >= len(ids) or len(ids) <= COMPARED else place
-    return range(begin, min(begin + COMPARED, len(ids)))
 
 
 def _ids(work: Work, met: Met) -> Sequence[int]:

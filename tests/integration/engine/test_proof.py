@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.support.connected import Desk, connected
+from tests.support.connected import connected
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.contact import LinkState
 from mercuri.engine import edit, proof, run
+from mercuri.engine.app import SYSTEM
 from mercuri.store import portals
 from mercuri.store.runs import Run
 
@@ -17,10 +18,6 @@ from mercuri.store.runs import Run
 def proven(world: World) -> dict[str, Any]:
     with world.app.db.read(world.ws) as tx:
         return dict(portals.get(tx, PORTAL).sweep)
-
-
-def differing(desk: Desk, ours: list[int], part: range | None = None) -> tuple[list[int], list[int]]:
-    return proof.differences(desk.client, ours, range(len(ours)) if part is None else part)
 
 
 def test_a_full_run_counts_as_many_records_as_hubspot(both: World) -> None:
@@ -83,8 +80,8 @@ def test_the_differences_are_exact(contacts: int) -> None:
     theirs = [int(record) for record in desk.sandbox.contact_ids()]
     invented = theirs[-1] + 5
 
-    fewer = differing(desk, theirs[1:-1])
-    more = differing(desk, [theirs[0] - 1, *theirs, invented])
+    fewer = proof.differences(desk.client, theirs[1:-1])
+    more = proof.differences(desk.client, [theirs[0] - 1, *theirs, invented])
 
     assert fewer == ([theirs[0], theirs[-1]], [])
     assert more == ([], [theirs[0] - 1, invented])
@@ -94,40 +91,7 @@ def test_equal_numbers_of_different_records_in_one_page_are_told_apart() -> None
     desk = connected(contacts=50)
     theirs = [int(record) for record in desk.sandbox.contact_ids()]
 
-    assert differing(desk, [*theirs[:-1], theirs[-1] + 1]) == ([theirs[-1]], [theirs[-1] + 1])
-
-
-def test_as_many_missing_as_surplus_records_do_not_cancel_out() -> None:
-    desk = connected(contacts=1500)
-    theirs = [int(record) for record in desk.sandbox.contact_ids()]
-    invented = theirs[700] + 1
-    assert invented not in theirs
-
-    ours = sorted({*theirs, invented} - {theirs[705], theirs[3]} | {theirs[3] + 1})
-
-    assert differing(desk, ours) == ([theirs[3], theirs[705]], [theirs[3] + 1, invented])
-
-
-def test_a_portal_too_large_for_one_comparison_is_compared_part_by_part(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(proof, "COMPARED", 300)
-    world.sandbox.add_contacts(1000)
-    theirs = [int(record) for record in world.sandbox.contact_ids()]
-
-    parts = [(world.sync(full=True), proven(world))[1] for _ in range(6)]
-
-    assert [part["compared"] for part in parts] == [0, 300, 300, 300, 100, 300]
-    assert [part["upto"] for part in parts] == [0, theirs[299], theirs[599], theirs[899], theirs[999], theirs[299]]
-
-
-def test_a_difference_hidden_by_equal_counts_is_found_by_the_run_that_compares_its_part() -> None:
-    desk = connected(contacts=1000)
-    theirs = [int(record) for record in desk.sandbox.contact_ids()]
-    ours = sorted({*theirs, theirs[700] + 1} - {theirs[705]})
-
-    assert differing(desk, ours, range(300)) == ([], [])
-    assert differing(desk, ours, range(600, 900)) == ([theirs[705]], [theirs[700] + 1])
+    assert proof.differences(desk.client, [*theirs[:-1], theirs[-1] + 1]) == ([theirs[-1]], [theirs[-1] + 1])
 
 
 def test_a_record_deleted_while_a_full_run_reads_on_is_settled_by_its_proof(both: World) -> None:
@@ -148,3 +112,19 @@ def test_a_record_deleted_while_a_full_run_reads_on_is_settled_by_its_proof(both
     assert (found["hubspot"], found["in_sync"], found["surplus"]) == (29, 29, [int(gone)])
     assert link is not None
     assert link.state is LinkState.ASLEEP
+
+
+def test_a_daily_sweep_reads_by_the_list_alone_and_leaves_search_to_others(world: World) -> None:
+    world.sandbox.switch(list_after="works")
+    world.sandbox.add_contacts(2500)
+    world.sync()
+
+    hurried = world.sync(full=True)
+    world.clock.advance(120)
+    asked = run.request(world.app, world.ws, PORTAL, full=True, trigger="schedule", actor=SYSTEM)
+    daily = world.go(asked)
+
+    found = proven(world)
+    assert (daily.counts["fetched"], found["in_sync"], found["run"]) == (2500, 2500, daily.id)
+    assert daily.calls["search"] <= 6 < hurried.calls["search"]
+    assert daily.calls["list"] >= 25
