@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.world import World, adds_up
+from tests.support.world import OWNER, PORTAL, World, adds_up
 
+from mercuri.engine import run
 from mercuri.store import failures
 from mercuri.store.runs import Run
 
@@ -23,6 +24,11 @@ def pairs(world: World) -> tuple[str, int]:
     record = world.sandbox.create({"firstname": "Ana", "email": "ana@example.com"})
     world.sync()
     return record, world.of_record(record).id
+
+
+def run_at_once(world: World) -> Run:
+    """A run that takes the schema of the last one for young enough."""
+    return world.go(run.request(world.app, world.ws, PORTAL, trigger="button", actor=OWNER))
 
 
 def failing_of(world: World, done: Run) -> list[int | None]:
@@ -63,7 +69,7 @@ def test_a_property_that_is_gone_fails_once_and_is_sent_when_it_comes_back(both:
     both.sandbox.archive_property("team")
     both.edit(ana, **{"custom.team": "Red"})
 
-    assert failing_of(both, both.sync()) == [ana]
+    assert failing_of(both, run_at_once(both)) == [ana]
     assert failing_of(both, both.sync()) == []
     assert not both.failures()
     both.sandbox.add_property(TEXT)
@@ -79,7 +85,7 @@ def test_a_property_that_came_back_before_anyone_looked_is_tried_again(world: Wo
     record, ana = pairs(world)
     world.sandbox.archive_property("team")
     world.edit(ana, **{"custom.team": "Red"})
-    world.sync()
+    run_at_once(world)
 
     world.sandbox.add_property(TEXT)
     world.sync()
