@@ -1,4 +1,4 @@
-"""Databases: opening, transactions, migrations, refusals, backup; the same promises on both kinds."""
+"""Databases: opening, transactions, refusals, backup; the same promises on both kinds."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from tests.support.database import empty_url
 from tests.support.people import ACME, NOON, a_contact, a_portal
 
 from mercuri.errors import Remedy, UserError
-from mercuri.store import contacts, portals, schema
+from mercuri.store import contacts, portals
 from mercuri.store import database as database_module
-from mercuri.store.database import ANY, HEAD, Busy, Database, Tx
-from mercuri.store.migrations import run as migrations
+from mercuri.store.database import ANY, Busy, Database, Tx
 
 
 @pytest.fixture
@@ -32,49 +31,7 @@ def _count(tx: Tx) -> int:
     return int(tx.execute("SELECT count(*) FROM contact").scalar_one())
 
 
-# --- opening and migrations -------------------------------------------------------------------------------------
-
-
-def test_the_program_knows_the_newest_migration() -> None:
-    assert migrations.head() == HEAD
-
-
-def test_a_migrated_database_has_the_tables_of_a_fresh_one(backend: str, new_url: str, tmp_path: Path) -> None:
-    with contextlib.closing(Database.open(new_url)) as migrated, migrated.read(ANY) as tx:
-        shape = _shape(tx)
-
-    with (
-        empty_url(backend, tmp_path) as fresh_url,
-        contextlib.closing(Database.open(fresh_url, upgrade=False)) as fresh,
-        fresh.write(ANY) as tx,
-    ):
-        schema.metadata.create_all(tx.conn)
-
-        assert _shape(tx) == shape
-
-
-def _shape(tx: Tx) -> set[str]:
-    """Everything that a database says about its tables, columns, indexes and triggers."""
-    queries = ("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name <> 'alembic_version'",)
-    if not tx.is_sqlite:
-        columns = "table_name, column_name, data_type, is_nullable, column_default, collation_name"
-        ours = "table_schema = 'public' AND table_name <> 'alembic_version'"
-        queries = (
-            f"SELECT concat_ws(' ', {columns}) FROM information_schema.columns WHERE {ours}",
-            "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
-            "SELECT conrelid::regclass || pg_get_constraintdef(oid) FROM pg_constraint"
-            " WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'",
-        )
-    return {line for query in queries for line in tx.execute(query).scalars()}
-
-
-def test_several_processes_may_bring_a_new_database_up_to_date_at_once(new_url: str) -> None:
-    with ThreadPoolExecutor(4) as threads:
-        opened = list(threads.map(lambda _: Database.open(new_url), range(4)))
-
-    for database in opened:
-        assert database.problems() == []
-        database.close()
+# --- opening ----------------------------------------------------------------------------------------------------
 
 
 def test_opening_again_keeps_what_is_there(database_url: str) -> None:
@@ -83,22 +40,6 @@ def test_opening_again_keeps_what_is_there(database_url: str) -> None:
 
     with contextlib.closing(Database.open(database_url)) as second, second.read(ACME) as tx:
         assert _count(tx) == 1
-
-
-def test_a_database_of_a_newer_version_is_refused_and_left_alone(new_url: str) -> None:
-    with contextlib.closing(Database.open(new_url)) as database, database.write(ANY) as tx:
-        tx.execute("UPDATE alembic_version SET version_num = '9999'")
-
-    with pytest.raises(UserError, match="a newer version of Mercuri"):
-        Database.open(new_url)
-
-    with contextlib.closing(Database.open(new_url, upgrade=False)) as database:
-        assert "The tables are at version 9999" in database.problems()[0]
-
-
-def test_a_database_without_tables_has_a_problem(new_url: str) -> None:
-    with contextlib.closing(Database.open(new_url, upgrade=False)) as database:
-        assert "mercuri db upgrade" in database.problems()[0]
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://localhost/x", "sqlite://", "sqlite:////proc/none/x.db"])
