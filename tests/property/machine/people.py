@@ -151,7 +151,9 @@ def merge_there(life: Life, step: Step) -> None:
     for who in (step.who, step.other):
         life.forget(life.contact(who), life.record(who))
     life.gone_there |= {one, other}
-    life.typed.unsure.add(life.world.sandbox.merge(one, other))
+    merged = life.world.sandbox.merge(one, other)
+    life.typed.unsure.add(merged)
+    life.made_by_us.discard(merged)  # it is the record of either contact now, whoever made it
     life.has_moved_records = True
 
 
@@ -165,9 +167,11 @@ def reformat(life: Life, step: Step) -> None:
         return
     other = MAPPED[step.field]
     here, there = seen.people[contact].fields.get(step.field, ""), seen.alive[record].values.get(other, "")
-    if not here or norm(step.field, here) != norm(step.field, there) or (record, step.field) in seen.disputed:
+    guise = _disguised(step.field, here)
+    same = norm(step.field, here) == norm(step.field, there) == norm(step.field, guise)
+    if not here or not same or (record, step.field) in seen.disputed:
         return
-    (edit_here if step.value == "here" else edit_there)(life, replace(step, value=_disguised(step.field, here)))
+    (edit_here if step.value == "here" else edit_there)(life, replace(step, value=guise))
     now = running.quiet(life, "I8 another guise is written nowhere")
     stand = now.people[contact].fields.get(step.field, ""), now.alive[record].values.get(other, "")
     unchanged = there == stand[1] if step.value == "here" else here == stand[0]

@@ -47,6 +47,7 @@ def edit_far(life: Life, step: Step) -> None:
         life.far.update(record, {MAPPED[step.field]: step.value})
     except Refusal:
         return
+    life.typed_far.pop((contact, step.field), None)
     if contact not in life.typed.unsure:
         life.typed_far[contact, step.field] = (life.far.contact(record) or {}).get(MAPPED[step.field], ""), _rare(life)
     life.forget(contact, life.record(step.who))
