@@ -1,4 +1,4 @@
-"""Saved views, HubSpot's journal, the place of a full run's proof, and a merge in HubSpot that is told by portal."""
+"""Saved views, HubSpot's journal, and a merge in HubSpot that is told by portal."""
 
 from __future__ import annotations
 
@@ -35,22 +35,12 @@ def upgrade() -> None:
         op.add_column("membership", Column("first_view", BigInteger))
     if "journal" not in _columns(conn, "portal"):
         op.add_column("portal", Column("journal", Text, nullable=False, server_default="{}"))
-    _place_proofs(conn)
     if "hubspot_state" in _columns(conn, "merge"):
         _carry_merges_over(conn)
 
 
 def _columns(conn: Connection, table: str) -> set[str]:
     return {column["name"] for column in sa.inspect(conn).get_columns(table)}
-
-
-def _place_proofs(conn: Connection) -> None:
-    """A full run's proof that compared counts alone is followed by one that begins at the first record."""
-    rows = conn.execute(sa.text("SELECT workspace_id, portal_id, sweep FROM portal WHERE sweep <> '{}'")).all()
-    save = sa.text("UPDATE portal SET sweep = :sweep WHERE workspace_id = :workspace AND portal_id = :portal")
-    for workspace, portal, sweep in rows:
-        proof = {"compared": 0, "upto": 0, **json.loads(sweep)}
-        conn.execute(save, {"workspace": workspace, "portal": portal, "sweep": json.dumps(proof)})
 
 
 def _carry_merges_over(conn: Connection) -> None:
