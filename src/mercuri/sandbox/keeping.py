@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from mercuri.sandbox.api import Sandbox
+from mercuri.sandbox.oauth import Code, Token
+from mercuri.sandbox.properties import Property
+from mercuri.sandbox.records import Author
+from mercuri.sandbox.switches import Switches
 
-#: Moves with every change of what a file holds; a file of another version is not read.
-VERSION = 1
+#: A file of another version is not read. The number moves with every change of what a file holds; the fields move by
+#: themselves, since these values are written by the place of each: one more would put all that follow in wrong places.
+VERSION = (1, *(field.name for kind in (Switches, Property, Author, Code, Token) for field in fields(kind)))
 _PORTAL_LEFT_OUT = frozenset({"now_ms", "listeners"})
 _GRANTS = ("_codes", "_refresh", "_access")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 from tests.support.clock import Clock
 
 from mercuri.sandbox import Sandbox
-from mercuri.sandbox.keeping import restore, save
+from mercuri.sandbox.keeping import VERSION, restore, save
 
 
 def test_a_kept_sandbox_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -38,4 +39,14 @@ def test_no_file_and_a_torn_one_restore_nothing(tmp_path: Path) -> None:
 
     assert not restore(sandbox, tmp_path / "none")
     assert not restore(sandbox, tmp_path / "torn")
+    assert len(sandbox.contact_ids()) == 3
+
+
+def test_a_file_of_a_build_whose_values_had_other_fields_is_not_read(tmp_path: Path) -> None:
+    file, sandbox = tmp_path / "state", Sandbox(contacts=3)
+    save(Sandbox(contacts=20), file)
+    state = pickle.loads(file.read_bytes())
+    file.write_bytes(pickle.dumps({**state, "version": tuple(name for name in VERSION if name != "refresh_token")}))
+
+    assert not restore(sandbox, file)
     assert len(sandbox.contact_ids()) == 3
