@@ -12,7 +12,6 @@ import enum
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
@@ -74,13 +73,12 @@ class Entry(NamedTuple):
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Registers:
-    """All that was said of one address on one channel, the latest of each speaker."""
+class Registers(NamedTuple):
+    """All that was said of one address on one channel, the latest of each speaker. A tuple, since a load makes many."""
 
     person: Entry | None = None
     staff: Entry | None = None
-    crm: Mapping[SourceKey, Entry] = field(default_factory=dict)
+    crm: Mapping[SourceKey, Entry] = MappingProxyType({})
     pause: Entry | None = None
 
 
@@ -129,11 +127,11 @@ def hear(registers: Registers, event: ConsentEvent) -> Registers:
         return registers
     entry = Entry(min(event.occurred_at, event.observed_at), event.state, event.kind, event.actor)
     if event.state in (State.PAUSE, State.RESUME):
-        return replace(registers, pause=_latest(registers.pause, entry))
+        return registers._replace(pause=_latest(registers.pause, entry))
     if event.register is Register.PERSON:
-        return replace(registers, person=_latest(registers.person, entry))
+        return registers._replace(person=_latest(registers.person, entry))
     if event.register is Register.STAFF:
-        return replace(registers, staff=_latest(registers.staff, entry))
+        return registers._replace(staff=_latest(registers.staff, entry))
     key = event.source_key or ("", "", event.source)
     latest = _latest(registers.crm.get(key), entry) or entry
     return Registers(registers.person, registers.staff, {**registers.crm, key: latest}, registers.pause)
@@ -180,12 +178,11 @@ def closed_by(registers: Registers) -> list[tuple[Register, SourceKey | None, En
     """Every entry that keeps the address closed, the person's first, then staff's, then HubSpot's."""
     if not may_be_closed(registers):
         return []
-    person, staff = registers.person, registers.staff
     said: list[tuple[Register, SourceKey | None, Entry | None]] = [
-        (Register.PERSON, None, person),
-        (Register.STAFF, None, staff),
+        (Register.PERSON, None, registers.person),
+        (Register.STAFF, None, registers.staff),
+        *[(Register.CRM, key, registers.crm[key]) for key in sorted(registers.crm)],
     ]
-    said += [(Register.CRM, key, registers.crm[key]) for key in sorted(registers.crm)]
     return [
         (register, key, entry)
         for register, key, entry in said
@@ -242,9 +239,10 @@ def status_of_contact(
 
 def to_json(registers: Registers) -> str:
     """The registers as JSON text; `from_json` gives them back."""
-    parts = [f'"{name}":{_dumps(_entry_out(entry))}' for name, entry in _single(registers).items() if entry is not None]
+    # By hand, since an encoder costs more than such short lists, and a load writes one for every address.
+    parts = [f'"{name}":[{_entry_out(entry)}]' for name, entry in _single(registers).items() if entry is not None]
     if registers.crm:
-        rows = [_dumps([*key, *_entry_out(registers.crm[key])]) for key in sorted(registers.crm)]
+        rows = [f"[{','.join(map(_text, key))},{_entry_out(registers.crm[key])}]" for key in sorted(registers.crm)]
         parts.append(f'"crm":[{",".join(rows)}]')
     return "{" + ",".join(parts) + "}"
 
@@ -255,11 +253,6 @@ def from_json(text: str) -> Registers:
     crm = {(str(row[0]), str(row[1]), str(row[2])): _entry_in(row[3:]) for row in data.get("crm", ())}
     single = {name: _entry_in(data[name]) for name in ("person", "staff", "pause") if name in data}
     return Registers(crm=crm, **single)
-
-
-def _dumps(texts: Iterable[str]) -> str:
-    # By hand, since an encoder costs more than such a short list, and a load writes one for every address.
-    return f"[{','.join(map(_text, texts))}]"
 
 
 #: A text as JSON.
@@ -338,8 +331,8 @@ def _single(registers: Registers) -> dict[str, Entry | None]:
     return {"person": registers.person, "staff": registers.staff, "pause": registers.pause}
 
 
-def _entry_out(entry: Entry) -> list[str]:
-    return [entry.at.isoformat(), entry.state.value, entry.how, entry.by]
+def _entry_out(entry: Entry) -> str:
+    return f'"{entry.at.isoformat()}","{entry.state.value}",{_text(entry.how)},{_text(entry.by)}'
 
 
 def _entry_in(row: list[str]) -> Entry:

@@ -11,8 +11,10 @@ from mercuri.engine.gate import Explained as Explained
 from mercuri.engine.gate import check as check
 from mercuri.engine.gate import explain as explain
 from mercuri.engine.gate import proof as proof
+from mercuri.engine.hearing import Label as Label
 from mercuri.engine.hearing import Observed as Observed
 from mercuri.engine.hearing import contacts_changed as contacts_changed
+from mercuri.engine.hearing import hear_newcomers as hear_newcomers
 from mercuri.engine.hearing import hear_records as hear_records
 from mercuri.engine.optout_push import push_outs as push_outs
 from mercuri.engine.said import Recorded as Recorded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mercuri.core.consent import ConsentEvent, Register, State, hear, shown
 from mercuri.core.consent_mapping import checked
@@ -123,5 +123,5 @@ class _Counting:
         source = (self.portal.id, record, self.item.properties[-1])
         event = ConsentEvent(channel, "", Register.CRM, state, "property", self.now, self.now, source_key=source)
         crm = {key: entry for key, entry in held.registers.crm.items() if key != source}
-        after = hear(replace(held.registers, crm=crm), event)
+        after = hear(held.registers._replace(crm=crm), event)
         return shown(after).sendable != shown(held.registers).sendable

@@ -6,12 +6,14 @@ our own write coming back say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
-from mercuri.core.consent import ConsentEvent, Register, SourceKey, State
-from mercuri.core.consent_values import heard, speaks_for
+from mercuri.core.consent import ConsentEvent, Register, SourceKey, State, closed_by
+from mercuri.core.consent_values import Unreadable, heard, speaks_for
 from mercuri.core.contact import Address, ContactId, LinkState, RecordId, RunId
 from mercuri.core.settings import ConsentItem
 from mercuri.engine import optouts, registers
@@ -20,26 +22,34 @@ from mercuri.engine.registers import Word, whole
 from mercuri.store import consent as store
 from mercuri.store import consent_holders as holders
 from mercuri.store import contacts, links, portals
-from mercuri.store.consent import KIND_OF, Held, Key, Told
+from mercuri.store.consent import CHANNELS_OF, KIND_OF, Held, Key, Told
 from mercuri.store.database import Tx
 from mercuri.store.portals import Portal
 
+#: What a contact shows: whether it may be written to, and why.
+Label = tuple[bool, str]
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+
+class Observed(NamedTuple):
     """What a record says now: its properties, those seen `before` (None for the first time), and when each was set.
 
     `sources` says who set a property, in HubSpot's words (CRM_UI, FORM, ...), as far as its history was read;
-    `changed_at` when the record changed last, so that no value of it was set later.
+    `changed_at` when the record changed last, so that no value of it was set later. A tuple, since a load makes many.
     """
 
     contact_id: ContactId
     record_id: RecordId
     properties: Mapping[str, str]
     before: Mapping[str, str] | None = None
-    times: Mapping[str, datetime | None] = field(default_factory=dict)
-    sources: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, datetime | None] = MappingProxyType({})
+    sources: Mapping[str, str] = MappingProxyType({})
     changed_at: datetime | None = None
+
+
+#: What a mapped property was heard to say.
+_Said = State | Unreadable | None
+#: A record, the mapped property through which it speaks, what it says, and for which addresses.
+_Asked = tuple[Observed, ConsentItem, _Said, list[str]]
 
 
 def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
@@ -63,30 +73,73 @@ def hear_records(tx: Tx, portal: Portal, observed: Sequence[Observed], run: RunI
     """
     # What these records close themselves is noted as they are heard.
     optouts.note_contacts(tx, [one.contact_id for one in observed], at)
-    if portal.settings.consent_mapping and observed:
-        _Hearing(tx, portal, run, whole(at)).hear(observed)
+    hearing = _Hearing(tx, portal, run, at)
+    if news := hearing.news(observed):
+        store.lock(tx)
+        asked = hearing.asked(news, holders.addresses(tx, {one.contact_id for one, _ in news}))
+        hearing.hear(asked, registers.load(tx, _keys(asked)))
+
+
+def hear_newcomers(
+    tx: Tx,
+    portal: Portal,
+    observed: Sequence[Observed],
+    own: Mapping[ContactId, Sequence[Address]],
+    run: RunId | None,
+    at: datetime,
+) -> dict[ContactId, Label]:
+    """`contacts_changed` and `hear_records` for contacts that are about to be inserted, with addresses of their `own`.
+
+    The answer is what they are to show: so a load writes it with the contact, not after it.
+    """
+    store.lock(tx)
+    hearing = _Hearing(tx, portal, run, at)
+    asked = hearing.asked(hearing.news(observed), own)
+    held = {(c, a.normal) for mine in own.values() for a in mine if a.normal for c in CHANNELS_OF[a.kind]}
+    known = registers.load(tx, held | _keys(asked))
+    optouts.note(tx, {key: state for key, state in known.items() if closed_by(state.registers)}, at)
+    hearing.hear(asked, known)
+    return _labels(tx, own)
+
+
+def _labels(tx: Tx, own: Mapping[ContactId, Sequence[Address]]) -> dict[ContactId, Label]:
+    channel = store.surroundings(tx).status_channel
+    kind = KIND_OF[channel]
+    primary = {id_: a.normal for id_, mine in own.items() for a in mine if a.primary and a.normal and a.kind == kind}
+    shown = store.verdicts(tx, channel, set(primary.values()))
+    return {id_: (shown[a].sendable, shown[a].reason) for id_, a in primary.items() if a in shown}
+
+
+def _keys(asked: Iterable[_Asked]) -> set[Key]:
+    return {(item.channel, address) for _, item, _, found in asked for address in found}
 
 
 class _Hearing:
     """One page of records, heard in one go."""
 
     def __init__(self, tx: Tx, portal: Portal, run: RunId | None, at: datetime) -> None:
-        self.tx, self.portal, self.run, self.at = tx, portal, run, at
+        self.tx, self.portal, self.at = tx, portal, whole(at)
         self.items = portal.settings.consent_mapping
         self.holding = {kind: properties_of_kind(portal.settings.mapping, kind) for kind in ("phone", "email")}
-        self.region = ""
+        self.region = store.surroundings(tx).region if self.items else ""
+        self.actor = f"portal {portal.id}"
+        self.run_proof = {} if run is None else {"run": str(run)}
 
-    def hear(self, observed: Sequence[Observed]) -> None:
-        news = [(one, item) for one in observed for item in self.items if self._is_news(one, item)]
-        if not news:
-            return
-        store.lock(self.tx)
-        self.region = store.surroundings(self.tx).region
-        held = holders.addresses(self.tx, {one.contact_id for one, _ in news})
-        asked = [(one, item, self._addresses(one, item, held.get(one.contact_id, ()))) for one, item in news]
-        keys = {(item.channel, address) for _, item, found in asked for address in found}
-        known = registers.load(self.tx, keys)
-        words = [word for one, item, found in asked for word in self._words(one, item, found, known)]
+    def news(self, observed: Sequence[Observed]) -> list[tuple[Observed, ConsentItem]]:
+        return [(one, item) for one in observed for item in self.items if self._is_news(one, item)]
+
+    def asked(
+        self, news: Iterable[tuple[Observed, ConsentItem]], held: Mapping[ContactId, Sequence[Address]]
+    ) -> list[_Asked]:
+        """With the addresses for which each speaks; `held` are those of the contacts."""
+        said = [(one, item, heard(item, one.properties)) for one, item in news]
+        return [
+            (one, item, word, self._addresses(one, item, word, held.get(one.contact_id, ())))
+            for one, item, word in said
+        ]
+
+    def hear(self, asked: Iterable[_Asked], known: Mapping[Key, Held]) -> None:
+        words = [word for one in asked for word in self._words(*one, known)]
         changed = registers.tell(self.tx, words, self.at, known)
         optouts.note(self.tx, changed, self.at)
 
@@ -105,23 +158,27 @@ class _Hearing:
         names = self.holding[KIND_OF[item.channel]]
         return any(one.properties.get(name, "") != one.before.get(name, "") for name in names)
 
-    def _addresses(self, one: Observed, item: ConsentItem, held: Sequence[Address]) -> list[str]:
+    def _addresses(self, one: Observed, item: ConsentItem, said: _Said, held: Sequence[Address]) -> list[str]:
         """For whom the record speaks: its own addresses; a no, also for the contact's first one."""
         kind = KIND_OF[item.channel]
         mine = [address for address in held if address.kind == kind]
         found = own_addresses([one.properties.get(name, "") for name in self.holding[kind]], mine, kind, self.region)
-        if heard(item, one.properties) is State.OUT:
+        if said is State.OUT:
             found |= {a.normal for a in mine if a.primary and a.normal}
         return sorted(found)
 
-    def _words(self, one: Observed, item: ConsentItem, found: Sequence[str], known: Mapping[Key, Held]) -> list[Word]:
-        said = heard(item, one.properties)
+    def _words(
+        self, one: Observed, item: ConsentItem, said: _Said, found: Iterable[str], known: Mapping[Key, Held]
+    ) -> list[Word]:
         source = (self.portal.id, one.record_id, item.properties[-1])
         set_at = one.times.get(source[2]) or _latest(one, item.properties)
         keys = [(item.channel, address) for address in found]
-        if said is None and one.before is None and not any(key in known for key in keys):
-            return []
         told = {key: known[key].told[source] for key in keys if key in known and source in known[key].told}
+        if one.before is None and not told:
+            # There is nothing to compare it with: what is said counts.
+            return [
+                Word(self._event(one, item, key, said, source, set_at), key) for key in keys if isinstance(said, State)
+            ]
         moved_only = one.before is not None and all(
             one.properties.get(name, "") == one.before.get(name, "") for name in item.properties
         )
@@ -155,8 +212,7 @@ class _Hearing:
                 proof[f"{name} before"] = one.before[name]
             if one.sources.get(name):
                 proof[f"{name} source"] = one.sources[name]
-        if self.run is not None:
-            proof["run"] = str(self.run)
+        proof |= self.run_proof
         # Without its history, a value is as old as the last change of its record: so no later change is outvoted.
         occurred = min(whole(set_at or one.changed_at or self.at), self.at)
         return ConsentEvent(
@@ -166,7 +222,7 @@ class _Hearing:
             kind="property",
             occurred_at=occurred,
             observed_at=self.at,
-            actor=f"portal {self.portal.id}",
+            actor=self.actor,
             proof=proof,
             source_key=source,
         )

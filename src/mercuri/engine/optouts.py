@@ -11,7 +11,6 @@ from datetime import datetime
 
 from mercuri.core.consent import State, closed_by, may_be_closed, shown
 from mercuri.core.contact import ContactId, PortalId
-from mercuri.engine import registers
 from mercuri.store import consent as store
 from mercuri.store import consent_holders as holders
 from mercuri.store import failures, outbox, portals
@@ -90,8 +89,6 @@ def opened_here(held: Held) -> bool:
 
 
 def _concerns(portal: Portal, held: Held) -> bool:
-    if registers.speaks_elsewhere(held.registers, portal.id):
-        return True
-    if closed_by(held.registers) or not opened_here(held):
-        return False
-    return portal.settings.two_way
+    if closing := closed_by(held.registers):
+        return any(key is None or key[0] != portal.id for _, key, _ in closing)
+    return portal.settings.two_way and opened_here(held)

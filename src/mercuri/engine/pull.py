@@ -10,7 +10,18 @@ from types import MappingProxyType
 from mercuri.core.contact import ContactId, LinkState, Origin, Record, RecordId
 from mercuri.core.diff import Base
 from mercuri.core.mapping import fields_of
-from mercuri.engine import closer, consent, dedupe, failing, follow, matching, preview, remote_merges, schema
+from mercuri.engine import (
+    closer,
+    consent,
+    dedupe,
+    failing,
+    follow,
+    matching,
+    preview,
+    remote_merges,
+    schema,
+    unreadable,
+)
 from mercuri.engine.closer import Closer
 from mercuri.engine.consent import Observed
 from mercuri.engine.fields import ADDITIONAL_EMAILS, addresses, phone_fields
@@ -23,6 +34,9 @@ from mercuri.store.changes import IMPORTED, WHOLE, Change
 from mercuri.store.contacts import Held, NewContact
 from mercuri.store.database import Tx
 from mercuri.store.links import NOBODY, Link
+
+#: What a contact shows of which nothing was said.
+_SILENT: consent.Label = (False, "")
 
 
 def take_page(work: Work, records: Sequence[Record], place: Callable[[Tx], None], *, bulk: bool = False) -> None:
@@ -267,24 +281,29 @@ class _Page:
         newcomers = self._as_planned(newcomers)
         if not newcomers:
             return
-        work, origin = self.work, self.work.origin()
-        new = [self._new(one, origin) for one in newcomers]
-        ids = contacts.insert_many(self.tx, new, bulk=self.bulk)
-        rows = [
-            self._link(one, contact, times, first_bases(work, one.fields))
-            for one, contact in zip(newcomers, ids, strict=True)
+        work, ids = self.work, contacts.reserve(self.tx, len(newcomers))
+        made = dict(zip(ids, newcomers, strict=True))
+        observed = [
+            Observed(contact, one.record_id, one.properties, changed_at=times[one.record_id])
+            for contact, one in made.items()
         ]
+        labels: Mapping[ContactId, consent.Label] = {}
+        if self.bulk:
+            # Before they are in, so that they are inserted with what they show.
+            own = {contact: one.addresses for contact, one in made.items()}
+            labels = consent.hear_newcomers(self.tx, work.portal, observed, own, work.run.id, self.at)
+        origin = work.origin()
+        new = [self._new(one, origin, labels.get(contact, _SILENT)) for contact, one in made.items()]
+        contacts.insert_many(self.tx, new, ids=ids, bulk=self.bulk)
+        rows = [self._link(one, contact, times, first_bases(work, one.fields)) for contact, one in made.items()]
         links.insert_many(self.tx, work.portal_id, rows)
-        if work.settings.consent_mapping:
-            self.ledger.observed += [
-                Observed(row.contact_id, row.record_id, row.shadow, changed_at=row.remote_at) for row in rows
-            ]
         work.count("created", len(rows))
         if self.bulk:
+            unreadable.note(self.tx, work.portal, observed, work.run.id, self.at)
             dedupe.contacts_loaded(self.tx, dict(zip(ids, new, strict=True)))
-            consent.contacts_changed(self.tx, ids, self.at)
             outbox.note_contacts(self.tx, ids, self.at, but=work.portal_id)
         else:
+            self.ledger.observed += observed
             self.ledger.changed.update(ids)
 
     def _as_planned(self, newcomers: Sequence[Newcomer]) -> Sequence[Newcomer]:
@@ -295,8 +314,8 @@ class _Page:
         self.work.count("unchanged", len(later))
         return [one for one in newcomers if one.record_id in allowed]
 
-    def _new(self, one: Newcomer, origin: Origin) -> NewContact:
-        return NewContact(first_fields(self.work, one.fields), origin, one.addresses, self.at, self.work.run.id)
+    def _new(self, one: Newcomer, origin: Origin, label: consent.Label) -> NewContact:
+        return NewContact(first_fields(self.work, one.fields), origin, one.addresses, self.at, self.work.run.id, *label)
 
     def _plan(self, newcomers: Sequence[Newcomer], excluded: Collection[RecordId]) -> None:
         """What a preview says of new records: the row names the record, since there is no contact yet."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -34,6 +35,8 @@ from mercuri.store.times import from_ms, to_ms
 
 #: The kind of address that each channel sends to.
 KIND_OF = {"sms": "phone", "whatsapp": "phone", "email": "email"}
+#: The channels that send to each kind of address.
+CHANNELS_OF = {"phone": ("sms", "whatsapp"), "email": ("email",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,11 @@ class Told:
     corrections: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """All that is known of an address on a channel."""
+class Held(NamedTuple):
+    """All that is known of an address on a channel. A tuple, since a load makes many."""
 
-    registers: Registers = field(default_factory=Registers)
-    told: Mapping[SourceKey, Told] = field(default_factory=dict)
+    registers: Registers = Registers()
+    told: Mapping[SourceKey, Told] = MappingProxyType({})
 
 
 _LIKE = re.compile(r"[%_\\]")

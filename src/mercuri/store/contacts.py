@@ -63,13 +63,20 @@ _HOLDERS = Statement(
 )
 
 
-def insert_many(tx: Tx, contacts: Sequence[NewContact], *, bulk: bool = False) -> list[ContactId]:
-    """Insert contacts; the ids come in the same order, ascending.
+def reserve(tx: Tx, count: int) -> list[ContactId]:
+    """Ids for contacts that will be inserted in this transaction, ascending."""
+    return [ContactId(number) for number in tx.reserve_ids(schema.contact, count)]
+
+
+def insert_many(
+    tx: Tx, contacts: Sequence[NewContact], *, ids: list[ContactId] | None = None, bulk: bool = False
+) -> list[ContactId]:
+    """Insert contacts, under reserved ids where there are some; the ids come in the same order, ascending.
 
     With `bulk`, whoever loads calls `search.index_missing` at the end; until then the last of these contacts are found
     all the same, only slower.
     """
-    ids = [ContactId(number) for number in tx.reserve_ids(schema.contact, len(contacts))]
+    ids = reserve(tx, len(contacts)) if ids is None else ids
     clean = [rows.storable(new.fields) for new in contacts]
     made = [rows.contact_row(tx, *item) for item in zip(ids, contacts, clean, strict=True)]
     tx.insert_many(schema.contact, rows.CONTACT_COLUMNS, made)

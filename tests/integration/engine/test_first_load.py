@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from tests.support.database import MakeDatabase
-from tests.support.world import PORTAL, World, a_world, adds_up
+from tests.support.world import OWNER, PORTAL, World, a_world, adds_up
 
-from mercuri.engine import run
+from mercuri.engine import consent, run
+from mercuri.store import consent as store
 from mercuri.store import links, match_keys
 from mercuri.store.database import Database
 from mercuri.store.runs import Run
@@ -61,11 +62,20 @@ def test_postgresql_knows_of_a_first_load_from_its_first_page(postgresql_databas
 
 
 def _make_people(world: World) -> None:
-    """Forty people: some share a phone, or have one that cannot be read, some say yes or no to messages."""
+    """Forty people: some share a phone, or have one that cannot be read; yes, no, nothing and nonsense of messages."""
+    options = [{"label": name, "value": name} for name in ("Yes", "No", "Stop all")]
+    world.sandbox.add_property({"name": "sms_consent", "options": options})
     for n in range(40):
         phone = "n/a" if n % 10 == 9 else f"(415) 555-2{n % 25:03d}"
-        name = {"firstname": "Zoë", "lastname": f"Nº {n}", "phone": phone, "sms_opt_in": ("true", "false", "")[n % 3]}
+        said = {"sms_opt_in": ("true", "false", "")[n % 3], "sms_consent": ("", "Yes", "Stop all", "No")[n % 4]}
+        name = {"firstname": "Zoë", "lastname": f"Nº {n}", "phone": phone, **said}
         world.sandbox.create({**name, "email": f"Zoe.{n}@Example.com"} if n % 4 else name)
+
+
+def _close_addresses(world: World) -> None:
+    """Before anybody has them: one of which HubSpot says nothing, one of which it says yes, one on another channel."""
+    for number, channel, kind in (("17", "sms", "message"), ("03", "sms", "staff"), ("20", "whatsapp", "message")):
+        consent.record(world.app, world.ws, channel, f"+141555520{number}", kind, OWNER, state="out")
 
 
 def _held(world: World) -> dict[str, object]:
@@ -73,24 +83,46 @@ def _held(world: World) -> dict[str, object]:
     with world.app.db.read(world.ws) as tx:
         found = links.each(tx, PORTAL)
         keys = match_keys.of(tx, [link.contact_id for link in found])
+        labels = {row.id: row.status_reason for row in tx.execute("SELECT id, status_reason FROM contact")}
     people = world.contacts()
     records = {link.contact_id: link.record_id for link in found}
     groups = {person.id: person.duplicate_group for person in people.values()}
+    fails = {one.record_id: (one.message, one.raw) for one in world.failures()}
     held: dict[str, object] = {}
     for link in found:
         one = people[link.contact_id]
         twins = {records[id_] for id_, group in groups.items() if group and group == one.duplicate_group}
         origins = {name: (origin.kind, origin.by) for name, origin in one.origins.items()}
         seen = (one.fields, origins, one.addresses, one.subscription_status, one.consent, link.base, link.shadow)
-        held[link.record_id] = (*seen, keys.get(one.id), twins)
+        there = world.record(link.record_id)
+        shown = (labels[one.id], there.get("sms_opt_in"), there.get("sms_consent"), fails.get(link.record_id))
+        held[link.record_id] = (*seen, *shown, keys.get(one.id), twins)
     return held
 
 
+def _evidence(world: World) -> dict[str, list[object]]:
+    """What was said of each number, in no order, without what differs from run to run."""
+    said: dict[str, list[object]] = {}
+    with world.app.db.read(world.ws) as tx:
+        events = [found.event for found in store.evidence_after(tx, 0)]
+        for event in events:
+            held = store.held(tx, event.channel, [event.address])[event.address]
+            assert held.registers == store.rebuilt(tx, event.channel, event.address)
+            proof = {name: value for name, value in event.proof.items() if name != "run"}
+            words = (event.register, event.state, event.kind, event.actor, proof, event.source_key)
+            said.setdefault(f"{event.channel} {event.address}", []).append(words)
+    return {address: sorted(words, key=str) for address, words in said.items()}
+
+
 def test_a_first_load_leaves_what_an_increment_leaves_of_the_same_records(databases: MakeDatabase) -> None:
-    opt_in = [{"property": "sms_opt_in", "channel": "sms", "kind": "opt_in"}]
+    opt_in = [
+        {"property": "sms_opt_in", "channel": "sms", "kind": "opt_in"},
+        {"property": "sms_consent", "channel": "whatsapp", "kind": "enumeration", "values": {"Yes": "in", "No": "out"}},
+    ]
     with a_world(databases()) as loaded, a_world(databases()) as followed:
         for world in (followed, loaded):
             world.connect(two_way=True, consent_mapping=opt_in)
+            _close_addresses(world)
         followed.sync()
         loaded.clock.advance(120)
         for world in (followed, loaded):
@@ -101,3 +133,5 @@ def test_a_first_load_leaves_what_an_increment_leaves_of_the_same_records(databa
         assert increment.kind == "incremental"
         assert _held(loaded) == _held(followed)
         assert len(_held(loaded)) == 40
+        assert _evidence(loaded) == _evidence(followed)
+        assert sum(map(len, _evidence(loaded).values())) == 43
