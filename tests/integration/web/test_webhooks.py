@@ -196,4 +196,4 @@ def test_settings_show_the_count_of_the_last_full_sync(site: Site) -> None:
     text = " ".join(site.browser("owner").page("/settings").text.split())
 
     assert "HubSpot 1,024,331, here 1,024,330 in sync, 1 excluded" in text
-    assert "found by this comparison alone, and fetched: 51" in text
+    assert "found by the count alone, and fetched: 51" in text
