@@ -21,7 +21,7 @@ _OUTS = 10
 
 def measure(count: int) -> Iterator[Figure]:
     """Ten opt-outs during a full sync that a person waits for, SQLite."""
-    count = min(count, 30_000)
+    count = min(count, 80_000)
     with a_hubspot(count, NO_LIMITS) as hubspot, a_database("sqlite") as url:
         hubspot.ask("POST", "properties", name="sms_opt_in", label="SMS", type="bool", fieldType="booleancheckbox")
         times, between = apart(_story, hubspot, url)[0]
