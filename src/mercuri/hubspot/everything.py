@@ -82,8 +82,7 @@ def read_everything(
         ThreadPoolExecutor(1) as place_pool,
         ThreadPoolExecutor(ABREAST + WINDOWS) as search_pool,
     ):
-        reading = _Reading(client, tuple(properties), progress, list_pool, place_pool, search_pool)
-        reading.searches &= search
+        reading = _Reading(client, tuple(properties), progress, search, list_pool, place_pool, search_pool)
         try:
             yield from reading.portions()
         finally:
@@ -98,6 +97,7 @@ class _Reading:
         client: Client,
         properties: tuple[str, ...],
         progress: Progress,
+        search: bool,
         list_pool: ThreadPoolExecutor,
         place_pool: ThreadPoolExecutor,
         search_pool: ThreadPoolExecutor,
@@ -119,7 +119,7 @@ class _Reading:
         self._pieces: deque[Piece] = deque()
         # From here on search has taken all ids for itself.
         self._claimed = END
-        self.searches = self._total >= WORTH_IT and self._search.fits()
+        self._searches = search and self._total >= WORTH_IT and self._search.fits()
         # What search gave: since it goes down, the negated ids come in ascending order.
         self._found = array("q")
         self._found_before = self._low = progress.floor
@@ -151,7 +151,7 @@ class _Reading:
         for span in self._spans:
             if self._is_listed(span) and span.begin not in self._pages:
                 self._pages[span.begin] = self._ask(span.after)
-        if self.searches and self._place is None and len(self._windows) < WINDOWS:
+        if self._searches and self._place is None and len(self._windows) < WINDOWS:
             self._place = self._next_window()
 
     def _is_listed(self, span: Span) -> bool:
@@ -276,13 +276,13 @@ class _Reading:
         self._place = None
         if window is None:
             self._end_search()
-        elif self.searches:
+        elif self._searches:
             self._claimed = window.floor
             self._windows.append(self._search_pool.submit(self._search.read, window))
 
     def _end_search(self) -> None:
         """Leave everything to the list."""
-        self.searches, self._place, self._claimed = False, None, END
+        self._searches, self._place, self._claimed = False, None, END
         self._windows.clear()
         self._pieces.clear()
 
