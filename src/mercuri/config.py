@@ -27,8 +27,6 @@ class Settings(BaseSettings):
     hubspot_app_url: str = "https://app.hubspot.com"
     hubspot_client_id: str = ""
     hubspot_client_secret: SecretStr = SecretStr("")
-    #: Id of our own app, when known: marks our own writes in property histories and webhooks.
-    hubspot_app_id: str = ""
     default_region: str = "US"
     #: `requests/seconds` towards one portal; empty means by kind of connection.
     burst_limit: Annotated[str, Field(pattern=f"^({_LIMIT})?$")] = ""

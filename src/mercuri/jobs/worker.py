@@ -168,12 +168,6 @@ class Worker:
                 _log.warning("duty.failed", duty=duty.name, workspace=workspace.id, error=type(error).__name__)
 
 
-def live_worker(app: App) -> bool:
-    """Whether a worker is there to take a run."""
-    with app.db.read(ANY) as tx:
-        return workers.any_alive(tx, app.now())
-
-
 def _config(services: Services, owner: str) -> DBOSConfig:
     logging.getLogger("dbos").setLevel(logging.ERROR)
     return DBOSConfig(

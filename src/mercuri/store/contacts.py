@@ -186,18 +186,6 @@ def _replace_addresses(tx: Tx, id_: ContactId, new: Sequence[Address]) -> None:
     tx.insert_many(schema.address, rows.ADDRESS_COLUMNS, rows.address_rows(tx, id_, new))
 
 
-def set_status(tx: Tx, states: Mapping[ContactId, tuple[bool, str]]) -> None:
-    """Set what contacts show as their subscription, with the reason. Touches no version: it is a derived value."""
-    if not states:
-        return
-    change = (
-        sa.update(schema.contact)
-        .where(_c.workspace_id == tx.workspace, _c.id == sa.bindparam("the_id"))
-        .values(subscribed=sa.bindparam("is_in"), status_reason=sa.bindparam("why"))
-    )
-    tx.execute(change, [{"the_id": id_, "is_in": is_in, "why": why} for id_, (is_in, why) in states.items()])
-
-
 def mark_deleted(tx: Tx, id_: ContactId, at: datetime) -> None:
     """Take a contact out of every list; it can be restored."""
     _mark(tx, id_, at, deleted_at=to_ms(at))

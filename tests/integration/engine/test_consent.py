@@ -242,6 +242,15 @@ def test_an_erased_person_who_comes_back_stays_closed(both: World) -> None:
     assert sendable(both)
 
 
+def test_a_label_that_changes_is_no_new_version_of_its_contact(both: World) -> None:
+    ana = both.create(first_name="Ana", phone=PHONE)
+
+    says(both, "START")
+
+    assert both.contact(ana).subscription_status == "subscribed"
+    assert both.contact(ana).version == 1
+
+
 def test_a_new_contact_with_a_closed_number_shows_it_and_its_record_is_told(world: World) -> None:
     a_person(world)
     says(world, "STOP")

@@ -155,7 +155,6 @@ def test_a_workspace_never_sees_or_touches_another_ones_contacts(database: Datab
             contacts.change_fields(tx, cleo, {"first_name": "Eve"}, BY_USER, [])
         with pytest.raises(NotFound):
             contacts.mark_deleted(tx, cleo, NOON)
-        contacts.set_status(tx, {cleo: (True, "someone else")})
         contacts.erase(tx, cleo)
     with database.read(ACME) as tx:
         kept = contacts.get(tx, cleo)
@@ -206,16 +205,6 @@ def test_an_erased_contact_leaves_no_trace_in_the_tables_of_contacts(database: D
         assert contacts.held(tx, [id_]) == {}
         assert tx.execute(schema.address.select()).all() == []
         assert contacts.page(tx, contacts.Query(q="duarte")).items == []
-
-
-def test_a_status_is_shown_and_is_no_new_version(database: Database) -> None:
-    (id_,) = _insert(database, a_contact())
-
-    with database.write(ACME) as tx:
-        contacts.set_status(tx, {id_: (True, "said yes")})
-
-        assert contacts.get(tx, id_).subscription_status == "subscribed"
-        assert contacts.get(tx, id_).version == 1
 
 
 @pytest.mark.parametrize("field", ["first_name", "last_name", "phone", "email", "custom.note"])
