@@ -81,7 +81,7 @@ def _set_workspace(s: Session, key: str, value: str) -> dict[str, object]:
     from mercuri.core import settings as core
     from mercuri.engine import consent_setup
 
-    return core.to_document(consent_setup.change_workspace(s.app, s.ws, key, value, s.actor))
+    return core.to_document(consent_setup.change_workspace(s.app, s.ws, {key: value}, s.actor))
 
 
 def _read(key: str, value: str) -> object:

@@ -116,17 +116,18 @@ def make_own_properties(app: App, ws: WorkspaceId, portal_id: PortalId, actor: A
     app.wake()
 
 
-def change_workspace(app: App, ws: WorkspaceId, key: str, text: str, actor: Actor) -> WorkspaceSettings:
-    """Set one workspace setting from JSON text. Raises SettingRefused.
+def change_workspace(app: App, ws: WorkspaceId, texts: Mapping[str, str], actor: Actor) -> WorkspaceSettings:
+    """Set workspace settings, each from JSON text, all or none. Raises SettingRefused.
 
     Contacts show another channel at once, and the groups of duplicates follow other caps at once.
     """
     require(actor, "manager")
     with app.db.write(ws) as tx:
-        before = workspaces.settings(tx)
-        after = with_workspace_json(before, key, text)
+        before = after = workspaces.settings(tx)
+        for key, text in texts.items():
+            after = with_workspace_json(after, key, text)
+            users.note_audit(tx, actor.name, "workspace.settings", {"key": key}, app.now())
         workspaces.save_settings(tx, after)
-        users.note_audit(tx, actor.name, "workspace.settings", {"key": key}, app.now())
         if after.status_channel != before.status_channel:
             _relabel_all(tx, after.status_channel)
         if (after.email_cap, after.phone_cap) != (before.email_cap, before.phone_cap):

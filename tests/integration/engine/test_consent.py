@@ -219,7 +219,7 @@ def test_words_that_look_like_a_stop_pause_until_someone_decides(both: World) ->
 def test_a_workspace_has_its_own_stop_words(world: World) -> None:
     a_person(world)
     assert says(world, "Abbestellen").heard == "none"
-    consent_setup.change_workspace(world.app, world.ws, "stop_words", '["abbestellen"]', OWNER)
+    consent_setup.change_workspace(world.app, world.ws, {"stop_words": '["abbestellen"]'}, OWNER)
 
     assert says(world, "Abbestellen!").heard == "out"
 
@@ -426,7 +426,7 @@ def test_our_own_properties_carry_the_state_to_hubspot(world: World) -> None:
 def test_contacts_show_another_channel_as_soon_as_it_is_chosen(world: World) -> None:
     record = a_person(world, email="ana@example.com")
 
-    consent_setup.change_workspace(world.app, world.ws, "status_channel", '"email"', OWNER)
+    consent_setup.change_workspace(world.app, world.ws, {"status_channel": '"email"'}, OWNER)
 
     assert label(world, record) == "not_subscribed"
 

@@ -409,11 +409,11 @@ def test_the_nightly_check_finds_and_mends_what_is_wrong(team: Team) -> None:
 def test_another_cap_moves_the_groups_at_once(team: Team) -> None:
     ids = [team.add(first_name=f"P{n}", email="office@example.org") for n in range(3)]
 
-    consent_setup.change_workspace(team.app, team.ws, "email_cap", "2", MANAGER)
+    consent_setup.change_workspace(team.app, team.ws, {"email_cap": "2"}, MANAGER)
     assert team.groups() == {}
     assert [one.value for one in dedupe.shared_values(team.app, team.ws)] == ["office@example.org"]
-    consent_setup.change_workspace(team.app, team.ws, "email_cap", "3", MANAGER)
+    consent_setup.change_workspace(team.app, team.ws, {"email_cap": "3"}, MANAGER)
 
     assert team.groups() == {ids[0]: tuple(ids)}
     with pytest.raises(SettingRefused):
-        consent_setup.change_workspace(team.app, team.ws, "phone_cap", "1", MANAGER)
+        consent_setup.change_workspace(team.app, team.ws, {"phone_cap": "1"}, MANAGER)

@@ -222,5 +222,7 @@ def test_from_how_many_holders_on_a_value_joins_nobody_is_set_beside_them(site: 
     page = browser.page("/duplicates/shared")
     assert "office@example.org" in page.text
     assert page.one("input", id="email_cap").attributes["value"] == "2"
-    assert browser.submit(form(page, "/duplicates/caps"), email_cap="1").status_code == 422
+    assert browser.submit(form(page, "/duplicates/caps"), email_cap="3", phone_cap="1").status_code == 422
+    page = browser.page("/duplicates/shared")
+    assert page.one("input", id="email_cap").attributes["value"] == "2"  # refused together
     assert site.browser("viewer").post("/duplicates/caps").status_code == 403

@@ -153,6 +153,16 @@ def test_own_words_are_saved_and_a_word_that_means_yes_is_refused(world: World, 
     assert "Abbestellen" in browser.page("/settings/subscription").one("section", id="words").text
 
 
+def test_words_are_not_saved_beside_a_channel_that_is_refused(here: Site) -> None:
+    browser = here.browser("manager")
+    form = browser.page("/settings/subscription").one("section", id="words").one("form")
+
+    refused = browser.submit(form, stop_words="Abbestellen", status_channel="fax")
+
+    assert refused.status_code == 422
+    assert "Abbestellen" not in browser.page("/settings/subscription").one("section", id="words").text
+
+
 def test_our_own_properties_are_made_on_request(world: World, here: Site) -> None:
     browser = here.browser("manager")
     form = browser.page("/settings/subscription").one("section", id="own").one("form")

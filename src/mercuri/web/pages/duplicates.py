@@ -89,8 +89,8 @@ def shared(request: Request, viewer: Viewer) -> Response:
 @router.post("/duplicates/caps")
 def change_caps(request: Request, manager: Manager, form: Sent) -> Response:
     """Set how many contacts a value still joins; the groups follow at once."""
-    for key in ("email_cap", "phone_cap"):
-        consent_setup.change_workspace(app_of(request), manager.workspace, key, form.get(key, ""), actor_of(manager))
+    caps = {key: form.get(key, "") for key in ("email_cap", "phone_cap")}
+    consent_setup.change_workspace(app_of(request), manager.workspace, caps, actor_of(manager))
     response = render.see_other(request, "/duplicates/shared")
     return render.toast(request, response, "Saved; the groups are as it says.")
 

@@ -252,13 +252,11 @@ def make_own(request: Request, manager: Manager, portal_id: PortalPath) -> Respo
 def save_words(request: Request, manager: Manager, form: Sent) -> Response:
     """The workspace's own stop words, one a line, and the channel whose state contacts show."""
     words = [line for line in form.get("stop_words", "").splitlines() if line.strip()]
-    app, actor = app_of(request), actor_of(manager)
+    texts = {"stop_words": json.dumps(words)}
+    if form.get("status_channel"):
+        texts["status_channel"] = json.dumps(form["status_channel"])
     try:
-        consent_setup.change_workspace(app, manager.workspace, "stop_words", json.dumps(words), actor)
-        if form.get("status_channel"):
-            consent_setup.change_workspace(
-                app, manager.workspace, "status_channel", json.dumps(form["status_channel"]), actor
-            )
+        consent_setup.change_workspace(app_of(request), manager.workspace, texts, actor_of(manager))
     except UserError as refusal:
         return _page(request, manager.workspace, "", refusal.message)
     return render.toast(request, render.see_other(request, "/settings/subscription"), "It was saved.")
