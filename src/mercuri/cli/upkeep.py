@@ -14,11 +14,13 @@ from mercuri.cli.session import Session, read_settings, session
 from mercuri.errors import AppError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mercuri.store.portals import Portal
 
 database = typer.Typer(help="The database.", no_args_is_help=True)
+_NO_WORKER = "no worker is running: start `mercuri serve` or `mercuri worker`."
+
 keys = typer.Typer(help="The keys that secrets are sealed with.", no_args_is_help=True)
 
 
@@ -85,16 +87,16 @@ def _findings(s: Session, offline: bool) -> list[tuple[str, str]]:
     from mercuri.store import portals
 
     settings = read_settings()
-    checks: list[tuple[str, Callable[[], str]]] = [
-        ("database", lambda: " ".join(s.app.db.problems())),
-        ("worker", lambda: _worker(s)),
-    ]
     with s.app.db.read(s.ws) as tx:
         connected = [portal for portal in portals.all(tx) if portal.state != "disconnected"]
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("database", lambda: " ".join(s.app.db.problems())),
+        ("worker", lambda: _worker(s, connected)),
+    ]
     found = [("installation", ""), ("keys", "")] + [(name, _asked(check)) for name, check in checks]
     found.append(("portals", "" if connected else "None is connected. Connect one: mercuri connect --token TOKEN"))
     for portal in connected:
-        problem = portal.problem if offline else _asked(partial(_portal, s, portal))
+        problem = _known(portal) if offline else _asked(partial(_portal, s, portal))
         found.append((f"portal {portal.portal_id}", problem))
     if not settings.hubspot_client_id and any(portal.kind == "oauth" for portal in connected):
         found.append(("OAuth app", "MERCURI_HUBSPOT_CLIENT_ID is not set: tokens of OAuth portals cannot be renewed."))
@@ -108,16 +110,18 @@ def _asked(check: Callable[[], str]) -> str:
         return error.message
 
 
-def _worker(s: Session) -> str:
-    from mercuri.store import portals, workers
+def _worker(s: Session, connected: Sequence[Portal]) -> str:
+    from mercuri.store import workers
     from mercuri.store.database import ANY
 
-    with s.app.db.read(s.ws) as tx:
-        scheduled = any(portal.settings.schedule != "off" for portal in portals.all(tx))
     with s.app.db.read(ANY) as tx:
         alive = workers.any_alive(tx, s.app.now())
-    if scheduled and not alive:
-        return "A schedule is set and no worker is running: start `mercuri serve` or `mercuri worker`."
+    if alive:
+        return ""
+    if any(portal.settings.schedule != "off" for portal in connected):
+        return f"A schedule is set and {_NO_WORKER}"
+    if any(portal.settings.journal for portal in connected):
+        return f"HubSpot's journal is to be read and {_NO_WORKER}"
     return ""
 
 
@@ -126,4 +130,9 @@ def _portal(s: Session, portal: Portal) -> str:
     from mercuri.hubspot.pacing import Lane
 
     client_for(s.app, s.ws, portal, Lane.BUTTON).account()
-    return portal.problem or str(portal.journal.get("problem", ""))
+    return _known(portal)
+
+
+def _known(portal: Portal) -> str:
+    """What is noted as wrong with a portal: with its connection, or with its journal while that is read."""
+    return portal.problem or (str(portal.journal.get("problem", "")) if portal.settings.journal else "")

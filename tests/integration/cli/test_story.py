@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 from tests.support.cli import Terminal, a_terminal
 
+from mercuri.cli.session import session
+from mercuri.config import Settings
+from mercuri.core.contact import PortalId
 from mercuri.engine import run as engine_run
 from mercuri.sandbox import Running
 from mercuri.sandbox.api import STATIC_TOKEN
+from mercuri.store import portals, workers
 
 
 def test_connect_sync_and_sync_again(terminal: Terminal) -> None:
@@ -275,6 +279,26 @@ def test_the_doctor_finds_what_is_wrong(terminal: Terminal, hubspot: Running) ->
 
     checks = terminal.json("doctor", code=1)["checks"]
     assert [item["check"] for item in checks if item["problem"]] == ["portal 4242"]
+
+
+def test_the_doctor_looks_after_the_journal_while_it_is_on(terminal: Terminal) -> None:
+    def problems(*words: str, code: int = 1) -> dict[str, str]:
+        checks = terminal.json("doctor", *words, code=code)["checks"]
+        return {item["check"]: item["problem"] for item in checks if item["problem"]}
+
+    terminal.connect()
+    terminal.run("settings", "set", "journal", "true")
+    assert list(problems()) == ["worker"]
+    assert "journal" in problems()["worker"]
+
+    with session(Settings(data_dir=terminal.home)) as s, s.app.db.write(s.ws) as tx:
+        portals.save(tx, PortalId("4242"), journal={"problem": "HubSpot refuses it."})
+        workers.beat(tx, "elsewhere", s.app.now())
+    for words in ((), ("--offline",)):
+        assert problems(*words) == {"portal 4242": "HubSpot refuses it."}
+
+    terminal.run("settings", "set", "journal", "false")
+    assert problems(code=0) == problems("--offline", code=0) == {}
 
 
 def test_a_lost_key_is_a_sentence(terminal: Terminal) -> None:
