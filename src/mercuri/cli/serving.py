@@ -6,7 +6,7 @@ import fcntl
 import re
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,14 +33,14 @@ def serve(
 ) -> None:
     """Serve the web app and the API, with a worker beside them."""
     bell = threading.Event()
-    with session(_settings(host, port), bell.set) as s:
+    with (
+        session(_settings(host, port), bell.set) as s,
+        nullcontext() if no_worker else working(s, f"serve:{_host()}", bell),
+        served(s, host, port) as web,
+    ):
         say(f"Mercuri is at {s.services.settings.public_url} (listening at {host}:{port}). Ctrl-C stops it.")
         _tell_first_step(s)
-        if no_worker:
-            run_web(s, host, port)
-        else:
-            with working(s, f"serve:{_host()}", bell):
-                run_web(s, host, port)
+        web.wait()
 
 
 def _tell_first_step(s: Session) -> None:
@@ -103,12 +103,6 @@ def _only_one(s: Session, name: str) -> Iterator[None]:
         yield
 
 
-def run_web(s: Session, host: str, port: int) -> None:
-    """Serve until Ctrl-C or SIGTERM. Raises UserError when the address is taken."""
-    with served(s, host, port) as web:
-        web.wait()
-
-
 class Web:
     """The web app, served from a thread of this process."""
 
@@ -135,6 +129,8 @@ def served(s: Session, host: str, port: int) -> Iterator[Web]:
     thread.start()
     while not server.started and thread.is_alive():
         thread.join(0.02)
+    if not server.started:
+        raise UserError(f"Mercuri could not start at {host}:{port}. What went wrong is logged above.")
     try:
         yield Web(thread)
     finally:

@@ -104,7 +104,10 @@ def test_serve_answers_works_and_stops(terminal: Terminal) -> None:
             assert (handed["state"], handed["trigger"]) == ("done", "cli")
 
         # The same worker twice would do every run twice.
-        assert "--no-worker" in terminal.run("serve", "--port", str(free_port()), code=1).stderr
+        second = terminal.run("serve", "--port", str(free_port()), code=1).stderr
+        assert "--no-worker" in second
+        assert "Mercuri is at" not in second
+        assert "setup" not in second
         assert "--no-worker" in terminal.run("worker", code=1).stderr
 
         child.send_signal(signal.SIGTERM)
@@ -123,7 +126,10 @@ def test_a_port_that_is_taken_is_a_sentence(terminal: Terminal) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
 
-        assert "--port" in terminal.run("serve", "--port", port, "--no-worker", code=1).stderr
+        refused = terminal.run("serve", "--port", port, "--no-worker", code=1).stderr
+        assert "--port" in refused
+        assert "Mercuri is at" not in refused
+        assert "setup" not in refused
         assert "--port" in terminal.run("sandbox", "--port", port, "--contacts", "0", code=1).stderr
 
 
