@@ -198,6 +198,7 @@ def test_a_person_arranges_the_columns_and_keeps_the_list_as_a_view(page: Page) 
 
     menus.get_by_text("Columns").press("Enter")
     menus.get_by_label("HubSpot", exact=True).uncheck()
+    menus.get_by_role("button", name="Move Phone to the left").press("Enter")  # the first one stays
     menus.get_by_role("button", name="Move E-mail to the left").press("Enter")
     menus.get_by_role("button", name="Show these").press("Enter")
     expect(page).to_have_url("/contacts?columns=email,phone,status,updated")

@@ -34,7 +34,7 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   event.preventDefault();
   const line = button.parentElement;
-  if (line.previousElementSibling.querySelector("input")) line.previousElementSibling.before(line);
+  if (line.previousElementSibling?.querySelector("input")) line.previousElementSibling.before(line);
   button.focus();
 });
 
