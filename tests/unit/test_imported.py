@@ -47,7 +47,7 @@ def test_on_one_day_the_no_is_the_later_word() -> None:
     assert datetime(2026, 3, 1, 23, 59, tzinfo=UTC) < no < datetime(2026, 3, 2, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("cell", ["01/03/2026", "yesterday", "1970-01-01", "2026-13-01"])
+@pytest.mark.parametrize("cell", ["01/03/2026", "yesterday", "1970-01-01", "2026-13-01", "9999-12-31T23:59-05:00"])
 def test_a_date_that_can_be_read_in_two_ways_or_none_is_refused(cell: str) -> None:
     assert isinstance(read_date(cell, State.IN), Refused)
 
@@ -72,6 +72,11 @@ def test_what_staff_closed_is_opened_by_a_yes_that_is_dated_later_and_by_no_othe
     assert "does not date the yes later" in (refusal(closed, None, "paper form", NOW) or "")
     assert refusal(closed, BEFORE, "paper form", NOW) is not None
     assert refusal(closed, BEFORE + timedelta(days=1), "paper form", NOW) is None
+
+
+def test_a_yes_of_the_future_opens_nothing() -> None:
+    assert refusal(Registers(staff=out()), NOW + timedelta(days=1), "paper form", NOW) == "its date lies in the future"
+    assert refusal(Registers(), NOW, "paper form", NOW) is None
 
 
 def test_the_reason_names_who_closed_it() -> None:

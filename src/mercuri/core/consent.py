@@ -60,6 +60,8 @@ OUT_ONLY = frozenset({"carrier", "complaint", "suppression"})
 STALE = timedelta(days=2 * 365)
 #: A word from before this has a wrong date: nothing was said by message then.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+#: So has one from this time on, which no clock that is merely fast shows.
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 #: How often an opt-out is written again when HubSpot turns it back on; after that a person is alerted.
 CORRECTIONS = 2
 

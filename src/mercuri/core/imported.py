@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from mercuri.core.consent import EARLIEST, STALE, Register, Registers, State, closed_by, shown
+from mercuri.core.consent import EARLIEST, LATEST, STALE, Register, Registers, State, closed_by, shown
 from mercuri.core.keywords import fold
 from mercuri.core.normalise import Refused
 
@@ -44,8 +44,8 @@ def read_date(cell: str, state: State) -> datetime | Refused | None:
     except ValueError:
         return Refused("its date is not written as 2026-03-31")
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment < EARLIEST:
-        return Refused("its date is before the year 2000")
+    if not EARLIEST <= moment < LATEST:
+        return Refused(f"its date is not between the years {EARLIEST.year} and {LATEST.year}")
     is_day = len(text) <= len("2026-03-31")
     return moment + timedelta(days=1, milliseconds=-1) if is_day and state is State.OUT else moment
 
@@ -59,6 +59,9 @@ def refusal(registers: Registers, said_at: datetime | None, source: str, now: da
     closing = closed_by(registers)
     if any(register is not Register.STAFF for register, _, _ in closing):
         return _reason(registers)
+    if said_at is not None and said_at > now:
+        # Counted as of now, as elsewhere, it would be later than whatever staff said before.
+        return "its date lies in the future"
     if any(said_at is None or said_at <= entry.at for _, _, entry in closing):
         return f"{_reason(registers)}, and the file does not date the yes later"
     return None

@@ -10,6 +10,7 @@ from mercuri.core.consent import (
     API_KINDS,
     EARLIEST,
     KIND_TO_REGISTER,
+    LATEST,
     OUT_ONLY,
     STALE,
     ConsentEvent,
@@ -186,8 +187,9 @@ class _Said:
             return
         if self.occurred_at.tzinfo is None:
             raise UserError("occurred_at has no time zone. Nothing was recorded; add Z or an offset.")
-        if self.occurred_at < EARLIEST:
-            raise UserError("occurred_at is before the year 2000, so it is a mistake. Nothing was recorded.")
+        if not EARLIEST <= self.occurred_at < LATEST:
+            years = f"between the years {EARLIEST.year} and {LATEST.year}"
+            raise UserError(f"occurred_at is not {years}, so it is a mistake. Nothing was recorded.")
 
     def record(self, tx: Tx, address: str) -> Recorded:
         now = whole(self.app.now())
