@@ -11,6 +11,7 @@ from sqlalchemy import Row, and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mercuri.core.contact import ContactId, PortalId, RecordId, RunId
+from mercuri.store.contact_rows import chunks
 from mercuri.store.database import Tx
 from mercuri.store.schema import failure as table
 from mercuri.store.statements import WORKSPACE, Statement
@@ -66,11 +67,12 @@ def put(tx: Tx, item: Failure) -> None:
 
 def of_keys(tx: Tx, portal: PortalId, keys: Collection[str]) -> dict[str, Failure]:
     """What is known of these things, by key; those that work are missing."""
-    failing = [row.key for row in tx.run(_FAILING, portal=portal, keys=list(keys))] if keys else []
-    if not failing:
-        return {}
-    rows = tx.execute(select(table).where(_of(tx, portal), table.c.key.in_(failing)))
-    return {row.key: _failure(row) for row in rows}
+    found: dict[str, Failure] = {}
+    for chunk in chunks(keys):
+        if failing := [row.key for row in tx.run(_FAILING, portal=portal, keys=chunk)]:
+            rows = tx.execute(select(table).where(_of(tx, portal), table.c.key.in_(failing)))
+            found.update((row.key, _failure(row)) for row in rows)
+    return found
 
 
 def waiting(tx: Tx, portal: PortalId, kind: str) -> list[ContactId]:
@@ -81,8 +83,8 @@ def waiting(tx: Tx, portal: PortalId, kind: str) -> list[ContactId]:
 
 def met(tx: Tx, portal: PortalId, keys: Collection[str], run: RunId) -> None:
     """A run met these things, and they still fail."""
-    if keys:
-        tx.execute(update(table).where(_of(tx, portal), table.c.key.in_(list(keys))).values(run_id=run))
+    for chunk in chunks(keys):
+        tx.execute(update(table).where(_of(tx, portal), table.c.key.in_(chunk)).values(run_id=run))
 
 
 def attempts(tx: Tx, portal: PortalId, keys: Collection[str]) -> dict[str, int]:
@@ -93,8 +95,8 @@ def attempts(tx: Tx, portal: PortalId, keys: Collection[str]) -> dict[str, int]:
 
 def clear(tx: Tx, portal: PortalId, keys: Collection[str]) -> None:
     """These things work again."""
-    if keys:
-        tx.run(_CLEAR, portal=portal, keys=list(keys))
+    for chunk in chunks(keys):
+        tx.run(_CLEAR, portal=portal, keys=chunk)
 
 
 def of_run(tx: Tx, run: RunId, *, after: int = 0, limit: int = 100) -> list[Failure]:
