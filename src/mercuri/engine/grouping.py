@@ -258,7 +258,7 @@ def reconsider(app: App, ws: WorkspaceId, a: int, b: int, actor: Actor) -> None:
     """Forget that two contacts were told apart."""
     require(actor, "manager")
     with app.db.write(ws) as tx:
-        mine = [item for item in match_keys.apart_of(tx, a) if {item.a, item.b} == {a, b}]
+        mine = [item for item in match_keys.apart_among(tx, [a]) if {item.a, item.b} == {a, b}]
         if not mine:
             raise NotFound("These two contacts were not told apart.")
         match_keys.forget_apart(tx, mine)

@@ -257,11 +257,11 @@ def _journal(
 
 def _move_apart(tx: Tx, survivor: ContactId, absorbed: Sequence[ContactId]) -> dict[str, Any]:
     """Who was told apart from an absorbed contact is told apart from the survivor."""
-    before = {item for id_ in absorbed for item in match_keys.apart_of(tx, id_)}
+    before = set(match_keys.apart_among(tx, absorbed))
     if not before:
         return {"apart": [], "apart_added": []}
     gone = set(absorbed)
-    standing = set(match_keys.apart_of(tx, survivor))
+    standing = set(match_keys.apart_among(tx, [survivor]))
     moved = [_renamed(item, gone, survivor) for item in sorted(before, key=_apart_order)]
     keys = {(item.a, item.b, item.key) for item in standing}
     added = [item for item in moved if item is not None and (item.a, item.b, item.key) not in keys]

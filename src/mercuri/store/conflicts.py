@@ -130,7 +130,7 @@ def _open_of(tx: Tx, portal: PortalId, record: RecordId) -> Any:
 
 def _refresh(tx: Tx, item: Conflict) -> bool:
     mine = and_(_open_of(tx, item.portal_id, item.record_id), table.c.field == item.field)
-    row = tx.execute(select(table).where(mine)).first()
+    row = tx.execute(select(table).where(mine).with_for_update()).first()
     if row is None:
         return False
     older = _conflict(row)

@@ -11,7 +11,7 @@ import fcntl
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -91,20 +91,23 @@ class Tx:
 
     def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
         """Insert rows of plain values the fastest way there is; booleans, text, numbers and bytes only."""
-        if not self.is_sqlite:
+        if self.is_sqlite:
+            self._insert(table, columns, rows)
+        else:
             postgresql.copy_rows(self.conn, table.name, columns, rows)
-            return
-        names = ", ".join(f'"{name}"' for name in columns)
-        marks = ", ".join("?" * len(columns))
-        self.raw().executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', rows)
 
     def merge_many(
         self, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], conflict: str
     ) -> None:
         """Insert rows of plain values; `conflict` is the clause that says what happens to those that are there."""
-        if not self.is_sqlite:
+        if self.is_sqlite:
+            self._insert(table, columns, rows, conflict)
+        else:
             postgresql.insert_arrays(self.conn, table, columns, rows, conflict)
-            return
+
+    def _insert(
+        self, table: sa.Table, columns: Sequence[str], rows: Iterable[tuple[Any, ...]], conflict: str = ""
+    ) -> None:
         names = ", ".join(f'"{name}"' for name in columns)
         marks = ", ".join("?" * len(columns))
         self.raw().executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {conflict}', rows)
@@ -210,20 +213,38 @@ class Database:
 
     @contextmanager
     def alone(self, what: str) -> Iterator[None]:
-        """Held by one thread of one process at a time for each `what`, without a transaction that others wait for.
+        """Held by one thread of one process at a time for each `what`, outside of any transaction.
 
-        It ends with its process, however that ends. Raises Busy on PostgreSQL when another holds it too long.
+        It ends with its process, however that ends. Raises Busy on PostgreSQL when another holds it for LOCK_WAIT
+        seconds; beside a SQLite file it waits as long as it takes. Raises UserError where no file can be made there.
         """
-        if not self.is_sqlite:
-            with self._begin(ANY, write=False) as tx:
-                postgresql.lock_for(tx.conn, what)
-                yield
-            return
-        file = self._engine.url.database
-        assert file is not None
-        with Path(f"{file}-{what}.lock").open("w") as lock:
+        with self._alone_by_file(what) if self.is_sqlite else self._alone_by_server(what):
+            yield
+
+    @contextmanager
+    def _alone_by_file(self, what: str) -> Iterator[None]:
+        file = Path(f"{self._engine.url.database}-{what}.lock")
+        try:
+            lock = file.open("w")
+        except OSError as error:
+            raise UserError(f"{file} cannot be written: {error.strerror}. Nothing was changed.") from error
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    @contextmanager
+    def _alone_by_server(self, what: str) -> Iterator[None]:
+        with self._engine.connect() as conn:
+            conn.execution_options(isolation_level="AUTOCOMMIT")
+            try:
+                postgresql.lock_for(conn, what)
+            except DBAPIError as error:
+                raise in_plain_words(error.orig, error) from error
+            try:
+                yield
+            finally:
+                with suppress(DBAPIError):  # a connection that is gone has taken the lock with it
+                    postgresql.unlock_for(conn, what)
 
     def upgrade(self) -> None:
         """Bring the tables to today's form; several processes may try at once. Raises UserError for newer tables."""

@@ -209,7 +209,7 @@ def _is_settled(tx: Tx, a: int, b: int, key: MatchKey) -> bool:
     group = group_of(tx, a)
     if group is not None and group == group_of(tx, b):
         return True
-    return any({item.a, item.b} == {a, b} and item.key == key for item in match_keys.apart_of(tx, a))
+    return any({item.a, item.b} == {a, b} and item.key == key for item in match_keys.apart_among(tx, [a]))
 
 
 def _group(found: Any) -> GroupRow:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mercuri.errors import UserError
 from mercuri.store.jsons import dumps, loads
 from mercuri.store.refusals import in_plain_words
 
@@ -59,13 +60,19 @@ class Inbox:
                     yield connection
             except sqlite3.Error as error:
                 raise in_plain_words(error, error) from error
+            except OSError as error:
+                raise UserError(f"{self._file} cannot be written: {error.strerror}. Nothing was kept.") from error
 
 
 def _opened(file: Path) -> sqlite3.Connection:
     file.touch(0o600)
     connection = sqlite3.connect(file, check_same_thread=False)
-    # As the database itself: a commit outlives the process at once, and a power cut with the next checkpoint.
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 5000"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.execute(_TABLE)
+    try:
+        # As the database itself: a commit outlives the process at once, and a power cut with the next checkpoint.
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 5000"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute(_TABLE)
+    except BaseException:
+        connection.close()
+        raise
     return connection

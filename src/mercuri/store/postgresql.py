@@ -82,5 +82,10 @@ def lock_for_upgrade(conn: Connection) -> None:
 
 
 def lock_for(conn: Connection, what: str) -> None:
-    """Wait until no other transaction has locked `what`; held until this one ends."""
-    conn.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))"), {"what": what})
+    """Wait until no other connection has locked `what`; held until `unlock_for`, or the end of this connection."""
+    conn.execute(sa.text("SELECT pg_advisory_lock(hashtextextended(:what, 0))"), {"what": what})
+
+
+def unlock_for(conn: Connection, what: str) -> None:
+    """Let the next one lock `what`."""
+    conn.execute(sa.text("SELECT pg_advisory_unlock(hashtextextended(:what, 0))"), {"what": what})

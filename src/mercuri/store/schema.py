@@ -399,9 +399,7 @@ failure = Table(
     _id(),
     _workspace(),
     Column("portal_id", Text, nullable=False),
-    Column(
-        "key", Text, nullable=False
-    ),  # record:<id>, contact:<id> or address:<channel>:<address>: one row per thing that fails
+    Column("key", Text, nullable=False),  # one row for each thing that fails, see failures.Failure
     Column("contact_id", BigInteger),
     Column("record_id", Text),
     Column("run_id", BigInteger),

@@ -12,14 +12,13 @@ from mercuri.core.contact import Address, ConsentShown, Contact, ContactId, Link
 from mercuri.errors import NotFound
 from mercuri.store import contact_rows as rows
 from mercuri.store import schema
+from mercuri.store.consent import CHANNELS_OF
 from mercuri.store.database import Tx
 from mercuri.store.statements import WORKSPACE, Statement
 from mercuri.store.times import from_ms
 
 _c = schema.contact.c
 _EXTRA = (_c.subscribed, _c.created_at, _c.updated_at)
-#: The channels on which an address of each kind can be written to.
-_CHANNELS = {"phone": ("sms", "whatsapp"), "email": ("email",)}
 
 _IDS: sa.BindParameter[Any] = bindparam("ids", expanding=True)
 _CONTACTS = Statement(
@@ -124,7 +123,7 @@ def _groups(tx: Tx, ids: list[ContactId]) -> dict[ContactId, ContactId]:
 
 def _consent(tx: Tx, addresses: Mapping[ContactId, Sequence[Address]]) -> dict[str, list[ConsentShown]]:
     found: dict[str, list[ConsentShown]] = {}
-    for kind, channels in _CHANNELS.items():
+    for kind, channels in CHANNELS_OF.items():
         normals = {a.normal for items in addresses.values() for a in items if a.kind == kind and a.normal}
         for chunk in rows.chunks(normals):
             for values in tx.run(_CONSENT, channels=channels, addresses=chunk):
