@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from mercuri.cli.edge import say
-from mercuri.cli.output import Json, emit, table
+from mercuri.cli.output import Id, Json, emit, table
 from mercuri.cli.session import session
 
 app = typer.Typer(help="Values that both sides changed.", no_args_is_help=True)
@@ -34,7 +34,7 @@ def list_conflicts(
 
 @app.command("resolve")
 def resolve(
-    conflict_id: Annotated[int, typer.Argument(metavar="ID", min=1)],
+    conflict_id: Id,
     take: Annotated[Literal["hubspot", "mercuri", "other"], typer.Option(help="Whose value wins.")],
     value: Annotated[str | None, typer.Option(help="A third value, with --take other.")] = None,
     as_json: Json = False,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mercuri.cli.edge import WITH_FAILURES, say
-from mercuri.cli.output import Json, emit, table
+from mercuri.cli.output import Id, Json, emit, table
 from mercuri.cli.session import Session, confirmed, session
 from mercuri.errors import UserError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Contacts.", no_args_is_help=True)
 
-ContactId = Annotated[int, typer.Argument(metavar="ID", min=1)]
 Search = Annotated[str, typer.Option("--q", "--search", help="Part of a name, e-mail or phone number.")]
 Status = Annotated[Literal["subscribed", "not_subscribed"] | None, typer.Option(help="Only those who are.")]
 Duplicate = Annotated[bool | None, typer.Option(help="Only those who share a phone number or e-mail, or who do not.")]
@@ -55,14 +54,14 @@ def list_contacts(
 
 
 @app.command("show")
-def show(contact_id: ContactId, as_json: Json = False) -> None:
+def show(contact_id: Id, as_json: Json = False) -> None:
     """One contact: every value with its source, addresses, consent and HubSpot records."""
-    from mercuri.core.contact import ContactId as Id
+    from mercuri.core.contact import ContactId
     from mercuri.store import shown
     from mercuri.web.api.models import Contact
 
     with session() as s, s.app.db.read(s.ws) as tx:
-        contact = shown.get(tx, Id(contact_id))
+        contact = shown.get(tx, ContactId(contact_id))
     if as_json:
         emit({**Contact.of(contact).model_dump(mode="json"), "merged_into": contact.merged_into})
         return
@@ -169,18 +168,18 @@ def _lines(file: Path) -> Iterable[str]:
 
 @app.command("set")
 def change(
-    contact_id: ContactId,
+    contact_id: Id,
     values: Annotated[list[str], typer.Argument(metavar="FIELD=VALUE…", help="An empty value clears the field.")],
     as_json: Json = False,
 ) -> None:
     """Change values of a contact."""
-    from mercuri.core.contact import ContactId as Id
+    from mercuri.core.contact import ContactId
     from mercuri.engine import edit
     from mercuri.web.api.models import Contact
 
     changes = dict(_value(text) for text in values)
     with session() as s:
-        contact = edit.update_contact(s.app, s.ws, Id(contact_id), changes, s.actor)
+        contact = edit.update_contact(s.app, s.ws, ContactId(contact_id), changes, s.actor)
     if as_json:
         emit(Contact.of(contact))
     else:
@@ -196,29 +195,29 @@ def _value(text: str) -> tuple[str, str]:
 
 @app.command("delete")
 def delete(
-    contact_id: ContactId,
+    contact_id: Id,
     erase: Annotated[bool, typer.Option(help="Remove the person for good, here and in HubSpot.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a contact; it can be restored unless it is erased."""
-    from mercuri.core.contact import ContactId as Id
+    from mercuri.core.contact import ContactId
     from mercuri.engine import edit
 
     with session() as s:
         if erase:
             confirmed(f"Erase contact {contact_id} here and in HubSpot? This cannot be undone.", yes)
-            edit.erase_contact(s.app, s.ws, Id(contact_id), s.actor)
+            edit.erase_contact(s.app, s.ws, ContactId(contact_id), s.actor)
         else:
-            edit.delete_contact(s.app, s.ws, Id(contact_id), s.actor)
+            edit.delete_contact(s.app, s.ws, ContactId(contact_id), s.actor)
     say(f"Contact {contact_id} is {'erased' if erase else 'deleted'}.")
 
 
 @app.command("restore")
-def restore(contact_id: ContactId) -> None:
+def restore(contact_id: Id) -> None:
     """Bring a deleted contact back."""
-    from mercuri.core.contact import ContactId as Id
+    from mercuri.core.contact import ContactId
     from mercuri.engine import edit
 
     with session() as s:
-        edit.restore_contact(s.app, s.ws, Id(contact_id), s.actor)
+        edit.restore_contact(s.app, s.ws, ContactId(contact_id), s.actor)
     say(f"Contact {contact_id} is back.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mercuri.cli.edge import say
-from mercuri.cli.output import Json, emit, table
+from mercuri.cli.output import Id, Json, emit, table
 from mercuri.cli.session import Session, session
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Contacts that share a phone number or e-mail.", no_args_is_help=True)
 merges = typer.Typer(help="Merges that were made.", no_args_is_help=True)
-
-Group = Annotated[int, typer.Argument(metavar="GROUP", min=1)]
-MergeId = Annotated[int, typer.Argument(metavar="ID", min=1)]
 
 
 @app.command("list")
@@ -55,7 +52,7 @@ def _names(group: GroupOut) -> str:
 
 @app.command("merge")
 def merge(
-    group: Group,
+    group: Id,
     survivor: Annotated[int | None, typer.Option(min=1, help="The contact that remains.")] = None,
     override: Annotated[bool, typer.Option(help="Also members that were told apart.")] = False,
     as_json: Json = False,
@@ -77,7 +74,7 @@ def merge(
 
 
 @app.command("dismiss")
-def dismiss(group: Group, as_json: Json = False) -> None:
+def dismiss(group: Id, as_json: Json = False) -> None:
     """Remember that the members of a group are different people."""
     from mercuri.engine import dedupe
 
@@ -150,7 +147,7 @@ def list_merges(
 
 @merges.command("undo")
 def undo(
-    merge_id: MergeId,
+    merge_id: Id,
     confirm: Annotated[bool, typer.Option(help="Also when HubSpot merged them: they are new records there.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -171,7 +168,7 @@ def undo(
 
 
 @merges.command("undo-batch")
-def undo_batch(batch_id: MergeId, as_json: Json = False) -> None:
+def undo_batch(batch_id: Id, as_json: Json = False) -> None:
     """Take a whole bulk merge back."""
     from mercuri.engine import dedupe
     from mercuri.web.api.duplicate_models import BatchOut, UndoneBatch

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+Id = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1)]  # the greatest number that a database holds
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 

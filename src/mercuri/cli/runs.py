@@ -8,11 +8,10 @@ import typer
 
 from mercuri.cli import progress, sync
 from mercuri.cli.edge import say
-from mercuri.cli.output import Json, emit, table
+from mercuri.cli.output import Id, Json, emit, table
 from mercuri.cli.session import session
 
 app = typer.Typer(help="Sync runs.", no_args_is_help=True)
-RunId = Annotated[int, typer.Argument(metavar="ID", min=1)]
 Wait = Annotated[bool, typer.Option(help="Wait for the end.")]
 
 
@@ -49,14 +48,14 @@ def list_runs(
 
 
 @app.command("show")
-def show(run_id: RunId, as_json: Json = False) -> None:
+def show(run_id: Id, as_json: Json = False) -> None:
     """One run, with what it changed and what failed (the first 100 of each)."""
-    from mercuri.core.contact import RunId as Id
+    from mercuri.core.contact import RunId
     from mercuri.store import changes, failures, runs
     from mercuri.web.api.models import ChangeOut, FailureOut, Run
 
     with session() as s, s.app.db.read(s.ws) as tx:
-        run = runs.get(tx, Id(run_id))
+        run = runs.get(tx, RunId(run_id))
         changed = changes.of_run(tx, run.id, limit=100)
         failing = failures.of_run(tx, run.id, limit=100)
     if as_json:
@@ -78,13 +77,13 @@ def show(run_id: RunId, as_json: Json = False) -> None:
 
 
 @app.command("undo")
-def undo(run_id: RunId, wait: Wait = True, as_json: Json = False) -> None:
+def undo(run_id: Id, wait: Wait = True, as_json: Json = False) -> None:
     """Put back what a run changed and nobody touched since; a run of its own, which can be undone too."""
-    from mercuri.core.contact import RunId as Id
+    from mercuri.core.contact import RunId
     from mercuri.engine import run as engine_run
 
     with session() as s:
-        run = engine_run.undo(s.app, s.ws, Id(run_id), s.actor, "cli")
+        run = engine_run.undo(s.app, s.ws, RunId(run_id), s.actor, "cli")
         if wait:
             run = sync.seen_through(s, run.id)
         sync.report(run, as_json=as_json)
@@ -92,13 +91,13 @@ def undo(run_id: RunId, wait: Wait = True, as_json: Json = False) -> None:
 
 
 @app.command("apply")
-def apply(run_id: RunId, wait: Wait = True, as_json: Json = False) -> None:
+def apply(run_id: Id, wait: Wait = True, as_json: Json = False) -> None:
     """Carry out what a preview showed."""
-    from mercuri.core.contact import RunId as Id
+    from mercuri.core.contact import RunId
     from mercuri.engine import run as engine_run
 
     with session() as s:
-        run = engine_run.apply(s.app, s.ws, Id(run_id), s.actor, "cli")
+        run = engine_run.apply(s.app, s.ws, RunId(run_id), s.actor, "cli")
         if wait:
             run = sync.seen_through(s, run.id)
         sync.report(run, as_json=as_json)
@@ -106,17 +105,17 @@ def apply(run_id: RunId, wait: Wait = True, as_json: Json = False) -> None:
 
 
 @app.command("cancel")
-def cancel(run_id: RunId, as_json: Json = False) -> None:
+def cancel(run_id: Id, as_json: Json = False) -> None:
     """Ask a run to stop at its next safe point; what it has done stays."""
-    from mercuri.core.contact import RunId as Id
+    from mercuri.core.contact import RunId
     from mercuri.engine import run as engine_run
     from mercuri.store import runs
     from mercuri.web.api.models import Run
 
     with session() as s:
-        engine_run.cancel(s.app, s.ws, Id(run_id), s.actor)
+        engine_run.cancel(s.app, s.ws, RunId(run_id), s.actor)
         with s.app.db.read(s.ws) as tx:
-            run = runs.get(tx, Id(run_id))
+            run = runs.get(tx, RunId(run_id))
     if as_json:
         emit(Run.model_validate(run))
     else:

@@ -316,6 +316,22 @@ def test_every_command_explains_itself(terminal: Terminal) -> None:
         assert "Usage" in terminal.run(*words, "--help").stdout
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("contacts", "show", "ID"),
+        ("runs", "show", "ID"),
+        ("conflicts", "resolve", "ID", "--take", "hubspot"),
+        ("duplicates", "merge", "ID"),
+        ("merges", "undo", "ID"),
+    ],
+    ids=" ".join,
+)
+def test_an_id_that_no_database_can_hold_is_wrong_usage(terminal: Terminal, words: tuple[str, ...]) -> None:
+    assert terminal.run(*(str(2**63) if word == "ID" else word for word in words), code=2).stderr
+    assert terminal.run(*(str(2**63 - 1) if word == "ID" else word for word in words), code=1).stderr
+
+
 def test_a_record_that_fails_is_exit_code_3_and_a_deletion_brake_4(terminal: Terminal) -> None:
     terminal.connect()
     terminal.run("settings", "set", "two_way", "true")
