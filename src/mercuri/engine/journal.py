@@ -39,8 +39,8 @@ _MOST_FILES = 100
 
 #: What is said of a gap until it is closed.
 GAP = (
-    "HubSpot keeps its journal for three days, and ours was not read for longer. What happened in between is found by "
-    "a full sync, which begins by itself."
+    "Events of HubSpot's journal may be lost: it was not read for three days, or HubSpot no longer knew the place. "
+    "What happened in between is found by a full sync, which begins by itself."
 )
 
 

@@ -14,6 +14,7 @@ from mercuri.errors import UserError
 from mercuri.jobs import schedule
 from mercuri.store import portals, runs
 from mercuri.store.runs import Run
+from mercuri.web.pages.connection import journal_light
 
 DAY = 86_400
 
@@ -213,4 +214,5 @@ def test_an_offset_that_hubspot_does_not_know_is_a_gap_and_the_reading_goes_on(w
     with world.app.db.read(world.ws) as tx:
         found = portals.get(tx, PORTAL)
     assert journal.gap_at(found) == world.clock.now()
+    assert "HubSpot no longer knew the place" in journal_light(found, world.clock.now()).about
     assert world.of_record(record).fields["first_name"] == "Anna"
