@@ -131,6 +131,8 @@ def import_file(
         emit(ImportOut.model_validate(report))
     else:
         _tell(report)
+        if report.consent.refused and not consent_source.strip():
+            say("No yes is recorded without its source. State it with --consent-source.")
     raise typer.Exit(WITH_FAILURES if report.failed or report.consent.refused else 0)
 
 

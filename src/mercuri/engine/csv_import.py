@@ -28,6 +28,8 @@ from mercuri.store.database import Tx
 
 #: Rows of one transaction.
 BATCH = 500
+#: Longest source of permissions, which is kept with every yes.
+SOURCE = 1_000
 _NO_FIELDS = frozenset({"id", CONSENT_AT, *CONSENT_TARGETS})
 
 
@@ -99,8 +101,13 @@ def import_csv(
     An empty cell says nothing: it clears no value. A row with an error is left out and listed; the others go on.
     People who were erased are not imported. With `dry_run` nothing is written and the answer is the same.
     `consent_source` says where the permissions in the consent columns come from; without it no yes is recorded.
+    Raises UserError when it is longer than `SOURCE`, or when the file or the mapping cannot be used.
     """
     require(actor, "manager")
+    if len(consent_source) > SOURCE:
+        raise UserError(
+            f"The source of the permissions is longer than {SOURCE:,} characters. Nothing was imported. Shorten it."
+        )
     sheet = read_sheet(lines)
     report = ImportReport(dry_run, checked_columns(sheet.columns, mapping or suggest_columns(sheet.columns)))
     by = By(actor.name, "import", app.now(), "imported")

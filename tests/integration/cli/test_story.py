@@ -186,10 +186,14 @@ def test_an_import_says_who_may_be_messaged_and_where_that_comes_from(terminal: 
     file.write_text("Mobile,consent.sms\n+44 7911 123456,yes\n+44 7911 123457,no\n")
 
     without = terminal.json("contacts", "import", str(file), "--dry-run", code=3)
+    told = terminal.run("contacts", "import", str(file), "--dry-run", code=3).stderr
+    refused = terminal.run("contacts", "import", str(file), "--consent-source", "x" * 1001, code=1).stderr
     report = terminal.json("contacts", "import", str(file), "--consent-source", "paper forms")
     said = terminal.json("consent", "check", "--address", "+447911123456", "--address", "+447911123457")
 
     assert without["consent"] == {"said_in": 0, "said_out": 1, "refused": 1}
+    assert "State it with --consent-source." in told
+    assert "1,000 characters" in refused
     assert report["consent"] == {"said_in": 1, "said_out": 1, "refused": 0}
     assert [item["sendable"] for item in said["items"]] == [True, False]
 

@@ -217,8 +217,11 @@ def test_a_column_says_who_may_be_messaged_once_it_is_chosen_and_a_source_is_sta
 
     checked = parse(browser.submit(form, act="check", **{"column.SMS ok": "consent.sms"}).text)
     again = next(form for form in checked.every("form") if form.has("button", value="import"))
+    too_long = browser.submit(again, act="import", consent_source="x" * 1001)
     done = parse(browser.submit(again, act="import", consent_source="paper forms").text)
 
+    assert too_long.status_code == 422
+    assert "longer than 1,000 characters. Nothing was imported." in too_long.text
     assert not plan.has("section", id="permission")
     assert checked.one("section", id="permission")
     assert checked.one("p", id="heard").text == "Permission: 0 yes 1 no 1 not recorded"

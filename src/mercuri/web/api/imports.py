@@ -59,7 +59,7 @@ def import_contacts(
     ] = None,
     dry_run: Annotated[bool, Query(description="Say what would happen, and write nothing")] = False,
     consent_source: Annotated[
-        str, Query(max_length=1000, description="Where the permissions of the file come from; kept as their proof")
+        str, Query(description="Where the permissions of the file come from; kept as their proof")
     ] = "",
 ) -> ImportOut:
     """Import a CSV file with a header line. Rows with an error are left out and listed; the others go on."""

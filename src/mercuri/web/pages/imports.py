@@ -164,7 +164,7 @@ def run(request: Request, manager: Manager, token: Token, form: Annotated[Form, 
     """Look again with other columns, or import."""
     file = _kept(request, manager, token)
     mapping = {name.removeprefix("column."): to for name, to in form.items() if name.startswith("column.") and to}
-    source = form.get("consent_source", "")[:1000]
+    source = form.get("consent_source", "")
     if form.get("act") != "import":
         return _plan(request, manager, file, mapping, source)
     with closing(_lines(file)) as lines:
