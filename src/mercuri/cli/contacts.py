@@ -23,7 +23,6 @@ app = typer.Typer(help="Contacts.", no_args_is_help=True)
 Search = Annotated[str, typer.Option("--q", "--search", help="Part of a name, e-mail or phone number.")]
 Status = Annotated[Literal["subscribed", "not_subscribed"] | None, typer.Option(help="Only those who are.")]
 Duplicate = Annotated[bool | None, typer.Option(help="Only those who share a phone number or e-mail, or who do not.")]
-File = Annotated[Path, typer.Argument(help="FILE.csv or FILE.jsonl; `-` is standard input or output.", allow_dash=True)]
 
 
 @app.command("list")
@@ -81,7 +80,12 @@ def show(contact_id: Id, as_json: Json = False) -> None:
 
 
 @app.command("export")
-def export(file: File, q: Search = "", status: Status = None, duplicate: Duplicate = None) -> None:
+def export(
+    file: Annotated[Path, typer.Argument(help="FILE.csv or FILE.jsonl; `-` is standard output.", allow_dash=True)],
+    q: Search = "",
+    status: Status = None,
+    duplicate: Duplicate = None,
+) -> None:
     """Write contacts to a file, CSV or JSON lines by its name."""
     from mercuri.store.pages import Query
 
@@ -109,7 +113,7 @@ def _exported(s: Session, file: Path, query: Query) -> Iterable[str]:
 
 @app.command("import")
 def import_file(
-    file: File,
+    file: Annotated[Path, typer.Argument(help="FILE.csv; `-` is standard input.", allow_dash=True)],
     column: Annotated[
         list[str] | None,
         typer.Option("--map", help="COLUMN=FIELD, once per column; by default the header decides."),

@@ -320,6 +320,11 @@ def test_every_command_explains_itself(terminal: Terminal) -> None:
         assert "Usage" in terminal.run(*words, "--help").stdout
 
 
+def test_only_the_export_offers_json_lines(terminal: Terminal) -> None:
+    assert ".jsonl" in terminal.run("contacts", "export", "--help").stdout
+    assert ".jsonl" not in terminal.run("contacts", "import", "--help").stdout
+
+
 @pytest.mark.parametrize(
     "words",
     [
