@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.support.world import OWNER, World
+import pytest
+from tests.support.world import OWNER, PORTAL, World
 
-from mercuri.engine import run
+from mercuri.core.contact import RecordId
+from mercuri.engine import hints, run
+from mercuri.store import outbox, runs
 
 STANDARD = [
     {"property": "firstname", "field": "first_name"},
@@ -92,16 +95,38 @@ def test_a_property_that_vanishes_erases_nothing_here(world: World) -> None:
     assert world.of_record(record).fields["first_name"] == "Ana"
 
 
-def test_a_value_cleared_here_stays_cleared_when_its_property_vanishes_and_comes_back(world: World) -> None:
+def _looked_at(world: World, record: str) -> None:
+    """A run that looks at one record, and reads no changes."""
+    world.clock.advance(120)
+    with world.app.db.write(world.ws) as tx:
+        outbox.note_look(tx, PORTAL, RecordId(record), world.app.now())
+    hints.look(world.app, world.ws)
+    with world.app.db.read(world.ws) as tx:
+        asked = runs.live(tx, PORTAL)
+    assert asked is not None
+    world.go(asked)
+
+
+@pytest.mark.parametrize("met_by", ["increment", "push", "hint"])
+def test_a_value_cleared_here_stays_cleared_when_its_property_vanishes_and_comes_back(
+    world: World, met_by: str
+) -> None:
     points = {"name": "points", "label": "Points", "type": "number", "fieldType": "number"}
     world.sandbox.add_property({**points, "groupName": "contactinformation"})
     world.connect(mapping=[*STANDARD, {"property": "points", "field": "custom.points"}], two_way=True)
     record = world.sandbox.create({"email": "ana@example.com", "points": "4"})
     world.sync()
+    for _ in range(3 if met_by != "increment" else 0):
+        # HubSpot touches a new record a few times, and an hour later the same changes are looked at once more.
+        world.clock.advance(3700)
+        world.sync()
 
     world.edit(world.of_record(record).id, **{"custom.points": ""})
     world.sandbox.archive_property("points")
-    world.sync()
+    if met_by == "hint":
+        _looked_at(world, record)
+    else:
+        world.sync()
     world.sandbox.add_property({**points, "groupName": "contactinformation"})
     world.sync()
     world.sync(full=True)
