@@ -34,19 +34,20 @@ def connect(
 @app.callback()
 def portals(ctx: typer.Context, as_json: Json = False) -> None:
     """Connected HubSpot accounts; alone, the list."""
+    ctx.obj = as_json
     if ctx.invoked_subcommand is None:
-        list_portals(as_json=as_json)
+        list_portals(ctx)
 
 
 @app.command("list")
-def list_portals(as_json: Json = False) -> None:
+def list_portals(ctx: typer.Context, as_json: Json = False) -> None:
     """Every account that is or was connected."""
     from mercuri.store import portals as stored
     from mercuri.web.api.models import PortalOut
 
     with session() as s, s.app.db.read(s.ws) as tx:
         found = stored.all(tx)
-    if as_json:
+    if as_json or ctx.obj:
         emit([PortalOut.model_validate(portal) for portal in found])
     else:
         rows = [(p.portal_id, p.name, p.kind, p.state, p.watermark, p.problem) for p in found]

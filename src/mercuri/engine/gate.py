@@ -61,7 +61,7 @@ class Explained:
 
 def check(app: App, ws: WorkspaceId, channel: str, addresses: Sequence[str]) -> list[Checked]:
     """Which addresses may be sent to, and why not, in the order asked; the state as it is now."""
-    check_channel(channel)
+    check_channel(channel, "checked")
     if len(addresses) > MOST:
         raise UserError(f"At most {MOST:,} addresses can be checked at once. Nothing was checked; ask in parts.")
     with app.db.read(ws) as tx:

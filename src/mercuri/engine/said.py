@@ -131,10 +131,10 @@ def normal_or_refused(channel: str, address: str, region: str) -> str | Refused:
     return phone if isinstance(phone, Refused) else phone.e164
 
 
-def check_channel(channel: str) -> None:
-    """Raise UserError for a channel that is none."""
+def check_channel(channel: str, undone: str = "recorded") -> None:
+    """Raise UserError for a channel that is none; `undone` is what did not happen to anything for it."""
     if channel not in CHANNELS:
-        raise UserError(f"There is no channel {channel[:40]!r}: use {', '.join(CHANNELS)}. Nothing was recorded.")
+        raise UserError(f"There is no channel {channel[:40]!r}: use {', '.join(CHANNELS)}. Nothing was {undone}.")
 
 
 @dataclass(slots=True)

@@ -301,14 +301,21 @@ def _no_key(text: str) -> str:
 def _copy(source: sqlite3.Connection, file: Path) -> None:
     try:
         file.touch(0o600)
+    except OSError as error:
+        raise _unwritten(file, error.strerror) from error
+    try:
         target = sqlite3.connect(file)
         try:
             source.backup(target)
         finally:
             target.close()
-    except (OSError, sqlite3.Error) as error:
-        file.unlink(missing_ok=True)
-        raise UserError(f"The backup could not be written to {file}: {error}. The database is untouched.") from error
+    except sqlite3.Error as error:
+        file.unlink()
+        raise _unwritten(file, error) from error
+
+
+def _unwritten(file: Path, why: object) -> UserError:
+    return UserError(f"The backup could not be written to {file}: {why}. The database is untouched.")
 
 
 def _parsed(url: str) -> URL:

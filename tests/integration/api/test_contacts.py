@@ -256,6 +256,8 @@ def test_an_import_over_the_api_refuses_what_is_no_table_and_a_viewer(world: Wor
     assert "no column" in api.asked("POST", "/contacts/import?map=x%3Dphone", 400, **asked)["detail"]
     assert "1,000" in api.asked("POST", f"/contacts/import?consent_source={'x' * 1001}", 400, **asked)["detail"]
     assert "COLUMN=FIELD" in api.asked("POST", "/contacts/import?map=phone", 400, **asked)["detail"]
+    for other in ({"json": {"phone": "415 555 2671"}}, {"files": {"file": b"phone\n415 555 2671\n"}}):
+        assert "Content-Type: text/csv" in api.asked("POST", "/contacts/import", 400, **other)["detail"]
     with a_caller(world, "viewer") as viewer:
         viewer.asked("POST", "/contacts/import", 403, **asked)
     assert world.contacts() == {}

@@ -198,6 +198,13 @@ def test_an_import_says_who_may_be_messaged_and_where_that_comes_from(terminal: 
     assert [item["sendable"] for item in said["items"]] == [True, False]
 
 
+def test_a_check_of_a_channel_that_is_none_tells_of_no_record(terminal: Terminal) -> None:
+    refused = terminal.run("consent", "check", "--address", "+447911123456", "--channel", "fax", code=1).stderr
+
+    assert "use sms, " in refused
+    assert "recorded" not in refused
+
+
 def test_columns_are_mapped_by_hand(terminal: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_bytes("Wie heißt er,Wo\nJosé,Köln\n".encode("cp1252"))
@@ -239,6 +246,7 @@ def test_disconnecting_keeps_the_contacts(terminal: Terminal) -> None:
     terminal.run("portals", "disconnect", "4242", "--yes")
 
     assert terminal.json("portals", "list")[0]["state"] == "disconnected"
+    assert json.loads(terminal.run("portals", "--json", "list").stdout) == terminal.json("portals", "list")
     assert "4242" in terminal.run("portals").stdout
     assert terminal.json("portals")[0]["portal_id"] == "4242"
     assert terminal.json("contacts", "list")["total"] == 30
@@ -268,6 +276,8 @@ def test_a_backup_is_a_whole_database(terminal: Terminal, tmp_path: Path) -> Non
 
     terminal.run("db", "backup", str(tmp_path / "copy.db"))
     terminal.run("db", "backup", str(tmp_path / "copy.db"), code=1)
+    nowhere = terminal.run("db", "backup", str(tmp_path / "copy.db" / "x.db"), code=1).stderr
+    assert nowhere.endswith("x.db: Not a directory. The database is untouched.\n")
 
     copy = a_terminal(terminal.home, terminal.hubspot, MERCURI_DATABASE_URL=f"sqlite:///{tmp_path / 'copy.db'}")
     assert copy.json("contacts", "list")["total"] == 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from mercuri.engine import edit
 from mercuri.engine.csv_files import decoded
@@ -50,10 +50,20 @@ class ImportOut(Out):
     unheard: list[LineOut]
 
 
-@router.post("/contacts/import")
+async def _file(request: Request) -> bytes:
+    kind = request.headers.get("content-type", "").strip().lower()
+    if kind.startswith(("application/json", "multipart/")):
+        raise UserError("Nothing was imported. Send the file itself as the body, with Content-Type: text/csv.")
+    return await request.body()
+
+
+@router.post(
+    "/contacts/import",
+    openapi_extra={"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
 def import_contacts(
     who: Manager,
-    file: Annotated[bytes, Body(media_type="text/csv")],
+    file: Annotated[bytes, Depends(_file)],
     column: Annotated[
         list[str] | None, Query(alias="map", description="COLUMN=FIELD, once per column; by default the header decides")
     ] = None,
