@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from mercuri.engine.grouping import GroupView, PossibleView, SharedView
 from mercuri.engine.merging import MergeDone
@@ -81,7 +81,7 @@ class PortalMerge(Out):
     @classmethod
     def of(cls, one: merge_rows.HubSpotMerge) -> PortalMerge:
         """The state of a merge in one portal."""
-        state = TypeAdapter(HubSpotState).validate_python("held" if one.state == "merging" else one.state)
+        state = cast(HubSpotState, "held" if one.state == "merging" else one.state)
         return cls(portal_id=one.portal, state=state, until=one.until, note=one.note)
 
 
