@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mercuri.engine.csv_files import (
     checked_columns,
     csv_lines,
+    decoded,
     read_sheet,
     shielded,
     suggest_columns,
@@ -22,6 +23,15 @@ from mercuri.errors import UserError
 @pytest.mark.parametrize("value", ["=cmd()", "+1", "-2", "@x", "\tx", "\rx"])
 def test_a_value_that_a_spreadsheet_would_run_is_shielded(value: str) -> None:
     assert shielded(value) == "'" + value
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["Zoë".encode(), "\ufeffZoë".encode(), "Zoë".encode("utf-16"), "Zoë".encode("cp1252")],
+    ids=["utf-8", "marked utf-8", "utf-16", "windows"],
+)
+def test_the_bytes_of_a_file_show_its_encoding(data: bytes) -> None:
+    assert decoded(data) == "Zoë"
 
 
 @given(st.text(max_size=20))

@@ -126,9 +126,10 @@ def import_file(
 ) -> None:
     """Import contacts from CSV. Rows with an error are left out and listed; then the exit code is 3."""
     from mercuri.engine import edit
+    from mercuri.engine.csv_files import stated_columns
     from mercuri.web.api.imports import ImportOut
 
-    mapping = dict(_pair(text) for text in column or []) or None
+    mapping = stated_columns(column or ())
     with session() as s:
         report = edit.import_csv(s.app, s.ws, _lines(file), mapping, s.actor, dry_run, consent_source)
     if as_json:
@@ -151,13 +152,6 @@ def _tell(report: ImportReport) -> None:
     said = report.consent
     if said.total:
         say(f"Consent: {said.said_in:,} yes and {said.said_out:,} no {done} recorded, {said.refused:,} refused.")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    column, equals, field = text.rpartition("=")
-    if not equals:
-        raise typer.BadParameter(f"--map is COLUMN=FIELD, not {text!r}")
-    return column, field
 
 
 def _lines(file: Path) -> Iterable[str]:

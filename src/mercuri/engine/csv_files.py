@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from mercuri.core.contact import STANDARD
 from mercuri.core.normalise import fold_name
@@ -23,6 +25,8 @@ CELL = 65_536
 LISTED = 1_000
 CUSTOM_FIELD = re.compile(r"custom\.[a-z][a-z0-9_]{0,62}")
 
+#: Bytes read at a time.
+_CHUNK = 1024 * 1024
 _FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "contact id", "mercuri id"),
@@ -89,6 +93,21 @@ def suggest_columns(columns: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def stated_columns(texts: Iterable[str]) -> dict[str, str] | None:
+    """A mapping stated as COLUMN=FIELD, once per column; None where nothing is. Raises UserError.
+
+    >>> stated_columns(["a=b=email"]), stated_columns([])
+    ({'a=b': 'email'}, None)
+    """
+    mapping = {}
+    for text in texts:
+        column, equals, target = text.rpartition("=")
+        if not equals:
+            raise UserError(f"A column is mapped by COLUMN=FIELD, not by {text[:100]!r}. Nothing was imported.")
+        mapping[column] = target
+    return mapping or None
+
+
 def checked_columns(columns: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
     """The mapping, once every column exists and every target can be imported into. Raises UserError."""
     for column, target in mapping.items():
@@ -123,13 +142,23 @@ def unshielded(value: str) -> str:
 
 
 def decoded(data: bytes) -> str:
-    """The text of a file: UTF-8, else UTF-16 with its mark, else what Excel writes on Windows."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
+    """The text of a file in the encoding that its bytes show."""
+    return data.decode(encoding_of(io.BytesIO(data)), "replace")
+
+
+def encoding_of(file: BinaryIO) -> str:
+    """The encoding that a file's bytes show: UTF-16 with its mark, UTF-8, else what Excel writes on Windows."""
+    if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        return data.decode("utf-8-sig")
+        for chunk in iter(lambda: file.read(_CHUNK), b""):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+        return "cp1252"
+    return "utf-8-sig"
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

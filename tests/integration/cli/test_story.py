@@ -214,6 +214,7 @@ def test_columns_are_mapped_by_hand(terminal: Terminal, tmp_path: Path) -> None:
     contact = terminal.json("contacts", "list")["items"][0]
     assert (contact["first_name"], contact["custom"]) == ("José", {"city": "Köln"})
     terminal.run("contacts", "import", str(file), "--map", "Nope=email", code=1)
+    assert "COLUMN=FIELD" in terminal.run("contacts", "import", str(file), "--map", "email", code=1).stderr
     terminal.run("contacts", "import", str(tmp_path / "none.csv"), code=1)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from mercuri.engine import edit
-from mercuri.engine.csv_files import decoded
+from mercuri.engine.csv_files import decoded, stated_columns
 from mercuri.errors import UserError
 from mercuri.web.api.access import Manager
 from mercuri.web.api.models import Out
@@ -73,14 +73,6 @@ def import_contacts(
     ] = "",
 ) -> ImportOut:
     """Import a CSV file with a header line. Rows with an error are left out and listed; the others go on."""
-    mapping = dict(_pair(text) for text in column or []) or None
     lines = decoded(file).splitlines(keepends=True)
-    report = edit.import_csv(who.app, who.ws, lines, mapping, who.actor, dry_run, consent_source)
+    report = edit.import_csv(who.app, who.ws, lines, stated_columns(column or ()), who.actor, dry_run, consent_source)
     return ImportOut.model_validate(report)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    column, equals, field = text.rpartition("=")
-    if not equals:
-        raise UserError(f"map is COLUMN=FIELD, not {text[:100]!r}. Nothing was imported.")
-    return column, field

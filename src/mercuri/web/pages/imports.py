@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import secrets
 from collections.abc import Generator, Mapping
 from contextlib import closing
@@ -15,7 +14,7 @@ from fastapi import APIRouter, Depends, Path, Request, UploadFile
 from fastapi.responses import Response
 
 from mercuri.core.contact import STANDARD
-from mercuri.engine.csv_files import CONSENT_AT, CONSENT_TARGETS, CUSTOM_FIELD, read_sheet, suggest_columns
+from mercuri.engine.csv_files import CONSENT_AT, CONSENT_TARGETS, CUSTOM_FIELD, encoding_of, read_sheet, suggest_columns
 from mercuri.engine.edit import ImportReport, import_csv
 from mercuri.errors import NotFound, UserError
 from mercuri.web import render, words
@@ -74,24 +73,11 @@ def _sweep(folder: FilePath, before: float) -> None:
 
 
 def _lines(file: FilePath) -> Generator[str, None, None]:
-    """The lines of a file in the encoding that its bytes show: UTF-8, UTF-16 with its mark, else Windows-1252."""
-    with file.open(encoding=_encoding(file), errors="replace", newline="") as opened:
-        yield from opened
-
-
-def _encoding(file: FilePath) -> str:
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    """The lines of a file in the encoding that its bytes show."""
     with file.open("rb") as opened:
-        if opened.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return "utf-16"
-        opened.seek(0)
-        try:
-            for chunk in iter(lambda: opened.read(_CHUNK), b""):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "cp1252"
-    return "utf-8"
+        encoding = encoding_of(opened)
+    with file.open(encoding=encoding, errors="replace", newline="") as opened:
+        yield from opened
 
 
 @router.get("/contacts/import/{token}")
