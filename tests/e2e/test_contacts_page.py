@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
-from tests.support.chromium import a_page, log_in, served
+from tests.support.chromium import a_page, log_in, press, served
 from tests.support.web import OWNER, PASSWORD, Site, a_site
 
 from mercuri.engine import edit
@@ -38,7 +38,7 @@ def scripts_run(page: Page) -> None:
 
 
 def test_typing_searches_and_keeps_the_caret_and_the_address(page: Page) -> None:
-    page.keyboard.press("/")
+    press(page, "/")
     page.keyboard.type("lind 042", delay=20)
 
     expect(page.locator("#list")).to_contain_text("1 contact")
@@ -59,19 +59,19 @@ def test_rows_are_appended_as_they_come_into_view_and_all_are_there(page: Page) 
 
 
 def test_a_person_finds_opens_and_corrects_a_contact_by_keyboard_alone(page: Page) -> None:
-    page.keyboard.press("/")
+    press(page, "/")
     page.keyboard.type("lind 007")
     expect(page.locator("#list")).to_contain_text("1 contact")
-    page.keyboard.press("Escape")
-    page.keyboard.press("j")
-    page.keyboard.press("Enter")
+    press(page, "Escape")
+    press(page, "j")
+    press(page, "Enter")
     expect(page.locator("h1")).to_have_text("Bo Lind 007")
     scripts_run(page)
 
     page.locator("#edit-phone").focus()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.keyboard.type("(415) 555-2671")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
 
     expect(page.locator("#addresses")).to_contain_text("+14155552671")
     expect(page.locator("#edit-phone")).to_be_focused()
@@ -83,9 +83,9 @@ def test_escape_leaves_a_value_as_it_was(page: Page) -> None:
     scripts_run(page)
 
     page.locator("#edit-email").focus()
-    page.keyboard.press("F2")
+    press(page, "F2")
     page.keyboard.type("nonsense")
-    page.keyboard.press("Escape")
+    press(page, "Escape")
 
     expect(page.locator("#edit-email")).to_be_focused()
     expect(page.locator("#edit-email")).to_have_text("bo0@example.org")
@@ -96,9 +96,9 @@ def test_keys_typed_while_the_edit_opens_are_not_lost(page: Page) -> None:
     scripts_run(page)
 
     page.locator("#edit-first_name").focus()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.keyboard.type("Anna", delay=0)
-    page.keyboard.press("Enter")
+    press(page, "Enter")
 
     expect(page.locator("h1")).to_have_text("Anna Lind 000")
 
@@ -112,14 +112,14 @@ def test_a_refused_edit_is_taken_back_and_said(page: Page) -> None:
     page.route("**/fields/first_name", refuse)
 
     page.locator("#edit-first_name").focus()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.keyboard.type("Anna")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
 
     expect(page.locator(".toast")).to_contain_text("There is no field")
     expect(page.locator("#value-first_name input[name=value]")).to_have_value("Anna")
     expect(page.locator("#value-first_name input[name=value]")).to_be_focused()
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     expect(page.locator("#edit-first_name")).to_have_text("Bo")
 
 
@@ -128,14 +128,14 @@ def test_single_keys_write_where_one_types_and_can_be_turned_off(page: Page) -> 
     page.keyboard.type("jk?/")
     expect(page.locator("#q")).to_have_value("jk?/")
     expect(page.locator("#shortcuts")).to_be_hidden()
-    page.keyboard.press("Escape")
+    press(page, "Escape")
 
-    page.keyboard.press("?")
+    press(page, "?")
     page.get_by_role("button", name="Turn them off").click()
     expect(page.locator("html")).to_have_attribute("data-shortcuts", "off")
     scripts_run(page)
-    page.keyboard.press("?")
-    page.keyboard.press("/")
+    press(page, "?")
+    press(page, "/")
 
     expect(page.locator("#shortcuts")).to_be_hidden()
     expect(page.locator("#q")).not_to_be_focused()
@@ -144,8 +144,8 @@ def test_single_keys_write_where_one_types_and_can_be_turned_off(page: Page) -> 
 def test_rows_are_picked_by_key_and_by_range_and_deleted_with_an_undo(page: Page) -> None:
     expect(page.locator("#bulk")).to_be_hidden()
 
-    page.keyboard.press("j")
-    page.keyboard.press("x")
+    press(page, "j")
+    press(page, "x")
     page.locator("[data-pick]").nth(3).click(modifiers=["Shift"])
 
     expect(page.locator("[data-picked]")).to_have_text("4 of 50 shown are picked")
@@ -221,20 +221,20 @@ def test_a_person_arranges_the_columns_and_keeps_the_list_as_a_view(page: Page) 
 
 
 def test_a_person_goes_anywhere_by_typing(page: Page) -> None:
-    page.keyboard.press("Control+k")
+    press(page, "Control+k")
     page.keyboard.type("lind 007")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.locator("h1")).to_have_text("Bo Lind 007")
 
     scripts_run(page)
-    page.keyboard.press("Control+k")
+    press(page, "Control+k")
     page.keyboard.type("run")
     expect(page.locator("#palette [data-entry]")).to_have_count(1)
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
+    press(page, "ArrowDown")
+    press(page, "Enter")
     expect(page.locator("h1")).to_have_text("Runs")
 
     scripts_run(page)
-    page.keyboard.press("Control+k")
-    page.keyboard.press("Escape")
+    press(page, "Control+k")
+    press(page, "Escape")
     expect(page.locator("#palette")).to_be_hidden()

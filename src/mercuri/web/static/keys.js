@@ -47,9 +47,13 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-document.addEventListener("focusin", (event) => {
-  const row = event.target.closest("[data-row]");
+function follow(focused) {
+  const row = focused?.closest("[data-row]");
   if (!row || row === current()) return;
   current()?.removeAttribute("aria-current");
   row.setAttribute("aria-current", "true");
-});
+}
+
+document.addEventListener("focusin", (event) => follow(event.target));
+// Focus may have moved before this script was there.
+follow(document.activeElement);
