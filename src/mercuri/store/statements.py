@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -63,7 +63,7 @@ Made = sa.Select[Any] | sa.Insert | sa.Update | sa.Delete
 class Statement:
     """A statement whose values are `bindparam`s; `lists` names those that stand for an IN list.
 
-    On PostgreSQL a list is one parameter, an array: hundreds of single ones would have to be bound and planned each time.
+    On PostgreSQL a list is one parameter, an array: hundreds of single ones would be bound and planned each time.
     """
 
     def __init__(self, made: Made, *, lists: Sequence[str] = ()) -> None:
@@ -102,9 +102,9 @@ class Statement:
         return found
 
     def _compile(self, dialect: Dialect, params: Mapping[str, Any]) -> _Compiled:
-        made: Any = self._made
+        made: sa.ClauseElement = self._made
         if dialect.name != "sqlite":
-            made = replacement_traverse(made, {}, self._as_array)
+            made = cast(sa.ClauseElement, replacement_traverse(self._made, {}, self._as_array))
         compiled = made.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
         expanded = compiled.construct_expanded_state(params, escape_names=False)
@@ -113,7 +113,7 @@ class Statement:
             expanded.statement, names, self._constants(expanded.parameters, params), _row_maker(self._made)
         )
 
-    def _as_array(self, part: Any, **_: Any) -> sa.ColumnElement[bool] | None:
+    def _as_array(self, part: Any, **_: Any) -> Any:
         """`x IN (a list)` as a comparison with one array, None for any other part."""
         if not isinstance(part, sa.BinaryExpression) or not isinstance(part.right, sa.BindParameter):
             return None
