@@ -104,7 +104,7 @@ class Statement:
     def _compile(self, dialect: Dialect, params: Mapping[str, Any]) -> _Compiled:
         made: sa.ClauseElement = self._made
         if dialect.name != "sqlite":
-            made = cast(sa.ClauseElement, replacement_traverse(self._made, {}, self._as_array))
+            made = cast(sa.ClauseElement, replacement_traverse(made, {}, self._as_array))
         compiled = made.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
         expanded = compiled.construct_expanded_state(params, escape_names=False)
@@ -113,14 +113,14 @@ class Statement:
             expanded.statement, names, self._constants(expanded.parameters, params), _row_maker(self._made)
         )
 
-    def _as_array(self, part: Any, **_: Any) -> Any:
+    def _as_array(self, element: Any, **kw: Any) -> Any:
         """`x IN (a list)` as a comparison with one array, None for any other part."""
-        if not isinstance(part, sa.BinaryExpression) or not isinstance(part.right, sa.BindParameter):
+        if not isinstance(element, sa.BinaryExpression) or not isinstance(element.right, sa.BindParameter):
             return None
-        if part.right.key not in self._lists:
+        if element.right.key not in self._lists:
             return None
-        array: sa.BindParameter[Any] = sa.bindparam(part.right.key, type_=ARRAY(part.left.type))
-        return part.left == sa.any_(array) if part.operator is in_op else part.left != sa.all_(array)
+        array: sa.BindParameter[Any] = sa.bindparam(element.right.key, type_=ARRAY(element.left.type))
+        return element.left == sa.any_(array) if element.operator is in_op else element.left != sa.all_(array)
 
     def _constants(self, all_: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
         """The values that the statement itself holds: all but those that were given, and those of the lists."""
