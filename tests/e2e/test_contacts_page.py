@@ -65,8 +65,7 @@ def test_a_person_finds_opens_and_corrects_a_contact_by_keyboard_alone(page: Pag
     press(page, "Escape")
     press(page, "j")
     press(page, "Enter")
-    expect(page.locator("h1")).to_have_text("Bo Lind 007")
-    scripts_run(page)
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 007")
 
     page.locator("#edit-phone").focus()
     press(page, "Enter")
@@ -76,6 +75,52 @@ def test_a_person_finds_opens_and_corrects_a_contact_by_keyboard_alone(page: Pag
     expect(page.locator("#addresses")).to_contain_text("+14155552671")
     expect(page.locator("#edit-phone")).to_be_focused()
     expect(page.locator("#history li").first).to_contain_text("Phone")
+
+
+def test_a_contact_beside_the_list_is_walked_on_changed_and_left_without_losing_the_place(page: Page) -> None:
+    press(page, "j")
+    press(page, "j")
+    press(page, " ")
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 001")
+    expect(page.locator("#panel")).to_be_focused()
+    expect(page).to_have_url("/contacts?open=2")
+
+    press(page, "j")
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 002")
+    expect(page).to_have_url("/contacts?open=3")
+    page.locator("#edit-last_name").press("Enter")
+    page.keyboard.type("Marsh")
+    press(page, "Enter")
+    expect(page.locator("#contact-3")).to_contain_text("Bo Marsh")
+    expect(page.locator("tr[data-row]")).to_have_count(50)
+
+    press(page, "k")
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 001")
+    press(page, "Escape")
+    expect(page.locator("#panel")).to_be_hidden()
+    expect(page.locator("#contact-2 [data-panel]")).to_be_focused()
+    expect(page).to_have_url("/contacts")
+
+
+def test_going_back_closes_the_contact_beside_the_list_and_going_on_shows_it_again(page: Page) -> None:
+    page.get_by_role("link", name="Bo Lind 004").click()
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 004")
+
+    page.go_back()
+    expect(page.locator("#panel")).to_be_hidden()
+    page.go_forward()
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 004")
+    page.get_by_role("link", name="Whole page").click()
+
+    expect(page).to_have_url("/contacts/5")
+
+
+def test_on_a_phone_a_name_leads_to_the_whole_page(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+
+    page.get_by_role("link", name="Bo Lind 004").click()
+
+    expect(page).to_have_url("/contacts/5")
 
 
 def test_escape_leaves_a_value_as_it_was(page: Page) -> None:
@@ -171,7 +216,7 @@ def test_dark_is_painted_at_once_and_kept(page: Page) -> None:
 def test_nothing_is_cut_off_at_any_width(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
 
-    for address in ("/contacts", "/contacts/1", "/contacts/new", "/contacts/import", "/welcome"):
+    for address in ("/contacts", "/contacts?open=1", "/contacts/1", "/contacts/new", "/contacts/import", "/welcome"):
         page.goto(address)
         overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert overflow <= 0, address

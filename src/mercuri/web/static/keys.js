@@ -14,6 +14,7 @@ function go(step) {
   next.setAttribute("aria-current", "true");
   (next.querySelector("[data-open]") ?? next).focus();
   next.scrollIntoView({ block: "nearest" });
+  next.dispatchEvent(new CustomEvent("row-walked", { bubbles: true }));
 }
 
 // What a key presses in the current row goes before what it presses anywhere.
