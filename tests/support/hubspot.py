@@ -74,13 +74,16 @@ class Scripted:
     store: MemoryTokens
 
 
-def scripted(*answers: Answer, tokens: Tokens | None = None, lane: Lane = Lane.BUTTON) -> Scripted:
+def scripted(
+    *answers: Answer, tokens: Tokens | None = None, lane: Lane = Lane.BUTTON, zone: str | None = None
+) -> Scripted:
     """A client whose requests are answered by `answers`, in turn; its clock is set by hand."""
     clock, script = Clock(), ScriptedTransport(*answers)
     http = httpx.Client(transport=script)
     store = MemoryTokens(tokens or Tokens("pat-first", kind="static"))
     oauth = OAuth(API, API, "client", "secret", "http://localhost/callback", http, clock.now)
-    pacer = Pacer(Limit(110, 10), Limit(5, 1), now=clock.monotonic, wall=clock.now, sleep=clock.sleep)
+    limits = Limit(110, 10), Limit(5, 1)
+    pacer = Pacer(*limits, time_zone=zone, now=clock.monotonic, wall=clock.now, sleep=clock.sleep)
     service = TokenService(store, oauth, clock.now, clock.sleep)
     client = Client(http, API, service, pacer, portal="4242", lane=lane)
     return Scripted(client, script, clock, pacer, store)

@@ -87,10 +87,14 @@ class Pacer:
             self._budget.learn(headers, now, now + self._until_reset())
 
     def refused(self, error: RateLimited, *, search: bool = False) -> None:
-        """Hold requests until HubSpot's silence is over: searches only, or (`search` false) everything."""
+        """Hold requests until HubSpot's silence is over: searches only, or (`search` false) everything.
+
+        The error of a used-up day learns when that is, since HubSpot does not say it.
+        """
         with self._changed:
             if error.daily:
-                self._budget.end_day(self._now() + self._until_reset())
+                error.retry_after = self._until_reset()
+                self._budget.end_day(self._now() + error.retry_after)
             else:
                 self._budget.hold(self._now() + error.retry_after, search_only=search)
 

@@ -91,13 +91,14 @@ def test_a_search_that_was_throttled_waits_a_second_and_holds_up_nobody_else():
     assert hubspot.client.calls.throttled == 1
 
 
-def test_a_used_up_day_is_told_at_once_and_stops_the_next_request_before_it_is_sent():
-    hubspot = scripted(ok(DAILY, 429))
+@pytest.mark.parametrize(("zone", "hours"), [("Pacific/Auckland", 2), (None, 1)])
+def test_a_used_up_day_is_told_at_once_and_stops_the_next_request_before_it_is_sent(zone, hours):
+    hubspot = scripted(ok(DAILY, 429), zone=zone)
 
     for _ in range(2):
         with pytest.raises(RateLimited) as caught:
             hubspot.client.list_contacts(["email"])
-        assert (caught.value.daily, caught.value.retry_after) == (True, 3600)
+        assert (caught.value.daily, caught.value.retry_after) == (True, hours * 3600)
 
     assert len(hubspot.script.requests) == 1
 
