@@ -32,7 +32,7 @@ from mercuri.engine.work import CHECKPOINT_VERSION, LEASE, Stopped, Work
 from mercuri.errors import AppError, Clash, HubSpotError, RateLimited, SafetyStop, Unauthorised, Unavailable, UserError
 from mercuri.hubspot.client import Calls
 from mercuri.hubspot.pacing import Cancelled, Lane
-from mercuri.store import failures, portals, runs, workspaces
+from mercuri.store import failures, outbox, portals, runs, workspaces
 from mercuri.store.database import Tx
 from mercuri.store.portals import LeaseLost, Portal
 from mercuri.store.runs import Run
@@ -41,7 +41,9 @@ from mercuri.store.runs import Run
 CURSOR_LIFE = timedelta(days=1)
 
 _PUT_ASIDE = "The full sync was put aside: its part of today's requests is used up. It goes on by itself tomorrow."
-_LANES = {"button": Lane.BUTTON, "cli": Lane.BUTTON, "api": Lane.BUTTON, "webhook": Lane.WEBHOOK}
+#: What somebody waits for; the rest comes by itself.
+_ASKED = ("button", "cli", "api")
+_LANES = {**dict.fromkeys(_ASKED, Lane.BUTTON), "webhook": Lane.WEBHOOK}
 
 Progress = Callable[[Run], None]
 
@@ -60,9 +62,12 @@ def request(
     """Queue a run of a connected portal. Raises Clash with the live run when there is one.
 
     The first run of a portal is a full one, and so is the next one once another property speaks of consent. A preview
-    may ask what turning `two_way` on would do.
+    may ask what turning `two_way` on would do. What somebody asks for tries at once what waits for its next try, and
+    lets a live run go on that waits because HubSpot did not answer.
     """
     require(actor, "manager")
+    if trigger in _ASKED and not preview:
+        _hurry(app, ws, portal_id)
     with app.db.write(ws) as tx:
         portal = _connected(tx, portal_id)
         reread = bool(portal.reading.get("reread")) and trigger != "webhook"
@@ -73,6 +78,15 @@ def request(
             _take_up(tx, found, app.now())
     app.wake()
     return found
+
+
+def _hurry(app: App, ws: WorkspaceId, portal_id: PortalId) -> None:
+    with app.db.write(ws) as tx:
+        outbox.retry_all_now(tx, portal_id)
+        live = runs.live(tx, portal_id)
+        if live is not None and live.state == "waiting" and live.checkpoint.get("waits"):
+            runs.save(tx, live.id, resume_at=app.now())
+    app.wake()
 
 
 def cancel(app: App, ws: WorkspaceId, run_id: RunId, actor: Actor) -> None:

@@ -69,6 +69,8 @@ _AS_NOTED = and_(
     table.c.workspace_id == WORKSPACE, table.c.id == bindparam("this"), table.c.created_at == bindparam("noted_at")
 )
 _DONE = Statement(delete(table).where(_AS_NOTED))
+#: Work that waits for its next try.
+_POSTPONED = and_(table.c.kind.in_(["contact", "consent"]), table.c.not_before > 0)
 _POSTPONE = Statement(
     update(table).where(_AS_NOTED).values(not_before=bindparam("until"), attempts=table.c.attempts + 1)
 )
@@ -187,12 +189,15 @@ def postpone(tx: Tx, items: Sequence[Pending], until: datetime) -> None:
         tx.run(_POSTPONE, this=item.id, noted_at=item.noted_at, until=to_ms(until))
 
 
-def retry_now(tx: Tx, contacts: Collection[ContactId] | None = None) -> None:
-    """Let postponed contacts be tried at once: these, or all of the workspace."""
-    mine = and_(table.c.workspace_id == tx.workspace, table.c.kind.in_(["contact", "consent"]))
-    if contacts is not None:
-        mine = and_(mine, table.c.key.in_([str(contact) for contact in contacts]))
-    tx.execute(update(table).where(mine).values(not_before=0))
+def retry_now(tx: Tx, contacts: Collection[ContactId]) -> None:
+    """Let these contacts be tried at once, in every portal, however often they failed."""
+    keys = table.c.key.in_([str(contact) for contact in contacts])
+    tx.execute(update(table).where(table.c.workspace_id == tx.workspace, _POSTPONED, keys).values(not_before=0))
+
+
+def retry_all_now(tx: Tx, portal: PortalId) -> None:
+    """Let everything that was postponed for a portal be tried at once."""
+    tx.execute(update(table).where(_of(tx, portal), _POSTPONED).values(not_before=0))
 
 
 # --- intents ----------------------------------------------------------------------------------------------------

@@ -62,6 +62,23 @@ def test_a_contact_that_cannot_be_created_is_counted_once_in_a_run(both: World) 
     assert failing_of(both, both.sync()) == [bad]
 
 
+def test_a_run_that_somebody_asked_for_tries_at_once_what_the_schedule_tries_later(both: World) -> None:
+    record, ana = pairs(both)
+    both.edit(ana, first_name="Anna")
+    both.sandbox.fault("lost_reply_before", match="batch/update")
+    run_at_once(both)
+    both.clock.advance(30)
+    assert failing_of(both, run_at_once(both)) == [ana]  # it may still arrive
+    both.clock.advance(200)
+
+    both.go(run.request(both.app, both.ws, PORTAL, trigger="schedule", actor=OWNER))
+    assert both.record(record)["firstname"] == "Ana"
+    run_at_once(both)
+
+    assert both.record(record)["firstname"] == "Anna"
+    assert not both.failures()
+
+
 def test_a_property_that_is_gone_fails_once_and_is_sent_when_it_comes_back(both: World) -> None:
     both.sandbox.add_property(TEXT)
     both.settings(mapping=[*STANDARD, {"property": "team", "field": "custom.team"}])

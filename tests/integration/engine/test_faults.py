@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.support.database import fresh_database
-from tests.support.world import PORTAL, World, a_world, adds_up
+from tests.support.world import OWNER, PORTAL, World, a_world, adds_up
 
+from mercuri.engine import run
+from mercuri.errors import Clash
 from mercuri.store import portals
 
 #: Requests of the run below, and a few more.
@@ -73,11 +75,29 @@ def test_an_outage_makes_the_run_wait_and_go_on_by_itself(world: World) -> None:
     assert world.go_through(asked).counts["created"] == 120
 
 
+def test_a_run_that_waits_for_hubspot_goes_on_at_once_when_somebody_asks(world: World) -> None:
+    world.sandbox.add_contacts(120)
+    world.sandbox.fault("503", count=8)
+    asked = world.ask()
+    later = world.go(asked).resume_at
+    world.sandbox.clear_faults()
+
+    for trigger, moment in (("schedule", later), ("cli", world.clock.now())):
+        with pytest.raises(Clash, match="under way"):
+            run.request(world.app, world.ws, PORTAL, trigger=trigger, actor=OWNER)
+        assert world.run(asked).resume_at == moment
+
+    assert world.go(asked).counts["created"] == 120
+
+
 def test_a_portal_that_moves_is_left_alone_until_it_says_so(world: World) -> None:
     world.sandbox.fault("477", retry_after=7200)
 
     waiting = world.go(world.ask())
 
     assert waiting.state == "waiting"
+    with pytest.raises(Clash):
+        run.request(world.app, world.ws, PORTAL, trigger="button", actor=OWNER)
+    waiting = world.run(waiting)
     assert waiting.resume_at is not None
     assert (waiting.resume_at - world.clock.now()).total_seconds() > 7000
