@@ -17,7 +17,7 @@ from mercuri.engine import failing, optouts, unreadable
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.schedule import next_time
 from mercuri.engine.tokens import PortalTokens, sealed
-from mercuri.errors import HubSpotError, MissingScope, UserError
+from mercuri.errors import HubSpotError, MissingScope, Unauthorised, UserError
 from mercuri.hubspot.client import Account, Calls, Client
 from mercuri.hubspot.oauth import OAuth
 from mercuri.hubspot.pacing import Lane, Limit, Pacer
@@ -28,6 +28,7 @@ from mercuri.store.portals import Portal
 
 #: Requests in ten seconds, by kind of connection (HubSpot usage guidelines).
 BURST = {"oauth": "110/10", "static": "100/10"}
+_NOT_ACCEPTED = "HubSpot does not accept this token. Nothing was connected; make sure that it is whole and not revoked."
 #: Settings whose change makes every contact be compared again in the next run.
 _COMPARED = frozenset({"two_way", "mapping", "conflict_policy", "blanks"})
 
@@ -40,8 +41,10 @@ def connect_static(app: App, ws: WorkspaceId, token: str, actor: Actor) -> Porta
         raise UserError("The token is empty. Nothing was connected; paste the whole token, it begins with pat-.")
     if not token.isascii() or not token.isprintable() or " " in token:
         raise UserError("This is no HubSpot token. Nothing was connected; paste the token alone, it begins with pat-.")
-    tokens = Tokens(token, kind="static")
-    return _connect(app, ws, tokens, None, actor)
+    try:
+        return _connect(app, ws, Tokens(token, kind="static"), None, actor)
+    except Unauthorised as error:
+        raise Unauthorised(_NOT_ACCEPTED, status=error.status) from error
 
 
 def authorize_url(app: App, state: str) -> str:
