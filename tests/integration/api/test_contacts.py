@@ -189,6 +189,15 @@ def test_what_cannot_be_meant_is_a_problem_document(
     assert answer.json()["detail"]
 
 
+def test_null_is_no_value_of_a_new_contact_and_refused_as_a_change(api: Api) -> None:
+    made = api.asked("POST", "/contacts", 201, json={"first_name": "Ana", "email": None})
+
+    refused = api.asked("PATCH", f"/contacts/{made['id']}", 422, json={"first_name": None})
+
+    assert 'send "" to clear it' in refused["detail"]
+    assert api.asked("GET", f"/contacts/{made['id']}", 200)["first_name"] == "Ana"
+
+
 def test_a_problem_never_repeats_what_was_sent(api: Api) -> None:
     answer = api.post("/contacts", json={"first_name": ["secret-value"]})
 

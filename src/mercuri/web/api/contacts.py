@@ -12,7 +12,7 @@ from mercuri.engine import edit
 from mercuri.errors import Clash
 from mercuri.store import changes, contacts, pages, shown
 from mercuri.web.api.access import Caller, Manager, Reader
-from mercuri.web.api.models import ChangeOut, ChangePage, Contact, ContactIn, ContactPage
+from mercuri.web.api.models import ChangeOut, ChangePage, Contact, ContactChange, ContactIn, ContactPage
 from mercuri.web.api.paging import Cursor, Limit, following, starting_at
 from mercuri.web.api.problems import ApiProblem, ProblemRoute
 
@@ -79,7 +79,7 @@ def read_contact(who: Reader, contact_id: ContactPath, response: Response) -> Co
 
 @router.patch("/contacts/{contact_id}")
 def update_contact(
-    who: Manager, contact_id: ContactPath, body: ContactIn, response: Response, if_match: IfMatch = None
+    who: Manager, contact_id: ContactPath, body: ContactChange, response: Response, if_match: IfMatch = None
 ) -> Contact:
     """Set the values given; the others stay. With If-Match, only when nobody changed the contact meanwhile."""
     _present(who, contact_id)

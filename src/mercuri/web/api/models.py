@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from mercuri.core.contact import STANDARD
 from mercuri.core.contact import Address as CoreAddress
@@ -151,6 +151,17 @@ class ContactIn(In):
         """The values by our field names, only those that were given."""
         given = {name: getattr(self, name) for name in STANDARD if getattr(self, name) is not None}
         return given | {f"custom.{name}": value for name, value in self.custom.items()}
+
+
+class ContactChange(ContactIn):
+    """Values to change. Null is refused: it could mean to clear the field, or that nothing is known of it."""
+
+    @field_validator(*STANDARD)
+    @classmethod
+    def _is_said(cls, value: str | None) -> str:
+        if value is None:
+            raise ValueError('null says nothing: leave the field out to keep its value, send "" to clear it')
+        return value
 
 
 class ChangeOut(Out):
