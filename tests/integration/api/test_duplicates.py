@@ -94,7 +94,7 @@ def test_a_bulk_merge_is_previewed_done_and_taken_back_as_one(world: World, api:
             world.create(first_name=name, email=f"ana{number}@example.org")
 
     preview = api.asked("POST", "/duplicates/merge-safe", 200, json={"preview": True})
-    asked = api.asked("POST", "/duplicates/merge-safe", 202, json={})
+    asked = api.asked("POST", "/duplicates/merge-safe", 202)
     dedupe.work_on_batches(world.app, world.ws)
 
     assert preview == {"groups": 3, "contacts": 6, "skipped": {}}

@@ -91,7 +91,9 @@ def unshare(who: Manager, value_id: IdPath) -> None:
 
 
 @router.post("/duplicates/merge-safe", response_model=SafeOut | BatchAsked, responses={202: {"model": BatchAsked}})
-def merge_safe(who: Manager, body: SafeIn, response: Response, tasks: BackgroundTasks) -> SafeOut | BatchAsked:
+def merge_safe(
+    who: Manager, response: Response, tasks: BackgroundTasks, body: SafeIn = SafeIn()
+) -> SafeOut | BatchAsked:
     """Merge every group that is certainly one person (202 with a batch), or only count them (`preview`)."""
     if body.preview:
         return SafeOut.model_validate(dedupe.preview_safe(who.app, who.ws))
