@@ -201,7 +201,9 @@ def _normals(tx: Tx, channel: str, addresses: Sequence[str], known: Collection[s
 
 def _one(phones: Sequence[Phone | Refused]) -> str | Refused:
     """The one number of a text; a text that holds several names nobody in particular."""
-    if len(phones) != 1:
+    if not phones:
+        return Refused("it is empty")
+    if len(phones) > 1:
         return Refused("it holds more than one number")
     return phones[0] if isinstance(phones[0], Refused) else phones[0].e164
 

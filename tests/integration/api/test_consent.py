@@ -50,7 +50,7 @@ def test_an_opt_out_by_e_mail_preferences_speaks_of_no_other_channel(api: Api) -
 
 def test_the_check_answers_in_the_order_asked(api: Api) -> None:
     post(api, text="START")
-    asked = ["nonsense", "(415) 555-2671", "+14155552672", PHONE]
+    asked = ["nonsense", "(415) 555-2671", "+14155552672", "", PHONE]
 
     items = api.asked("POST", "/messages/check", 200, json={"channel": "sms", "addresses": asked})["items"]
 
@@ -58,6 +58,7 @@ def test_the_check_answers_in_the_order_asked(api: Api) -> None:
         ("nonsense", False),
         ("(415) 555-2671", True),
         ("+14155552672", False),
+        ("", False),
         (PHONE, True),
     ]
     assert "Not a valid" in items[0]["reason"]

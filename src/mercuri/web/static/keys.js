@@ -14,7 +14,6 @@ function go(step) {
   next.setAttribute("aria-current", "true");
   (next.querySelector("[data-open]") ?? next).focus();
   next.scrollIntoView({ block: "nearest" });
-  next.dispatchEvent(new CustomEvent("row-walked", { bubbles: true }));
 }
 
 // What a key presses in the current row goes before what it presses anywhere.
@@ -48,13 +47,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-function follow(focused) {
-  const row = focused?.closest("[data-row]");
+document.addEventListener("focusin", (event) => {
+  const row = event.target.closest("[data-row]");
   if (!row || row === current()) return;
   current()?.removeAttribute("aria-current");
   row.setAttribute("aria-current", "true");
-}
-
-document.addEventListener("focusin", (event) => follow(event.target));
-// Focus may have moved before this script was there.
-follow(document.activeElement);
+});
