@@ -16,6 +16,7 @@ pytestmark = pytest.mark.e2e
 _AXE = Path(__file__).parents[1] / "support" / "axe.min.js"
 _PAGES = (
     "/contacts",
+    "/contacts?open=1",
     "/contacts/1",
     "/contacts/new",
     "/contacts/import",

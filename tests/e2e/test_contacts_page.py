@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
-from tests.support.chromium import a_page, log_in, served
+from tests.support.chromium import a_page, log_in, press, served
 from tests.support.web import OWNER, PASSWORD, Site, a_site
 
 from mercuri.engine import edit
@@ -38,7 +38,7 @@ def scripts_run(page: Page) -> None:
 
 
 def test_typing_searches_and_keeps_the_caret_and_the_address(page: Page) -> None:
-    page.keyboard.press("/")
+    press(page, "/")
     page.keyboard.type("lind 042", delay=20)
 
     expect(page.locator("#list")).to_contain_text("1 contact")
@@ -59,23 +59,68 @@ def test_rows_are_appended_as_they_come_into_view_and_all_are_there(page: Page) 
 
 
 def test_a_person_finds_opens_and_corrects_a_contact_by_keyboard_alone(page: Page) -> None:
-    page.keyboard.press("/")
+    press(page, "/")
     page.keyboard.type("lind 007")
     expect(page.locator("#list")).to_contain_text("1 contact")
-    page.keyboard.press("Escape")
-    page.keyboard.press("j")
-    page.keyboard.press("Enter")
-    expect(page.locator("h1")).to_have_text("Bo Lind 007")
-    scripts_run(page)
+    press(page, "Escape")
+    press(page, "j")
+    press(page, "Enter")
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 007")
 
     page.locator("#edit-phone").focus()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.keyboard.type("(415) 555-2671")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
 
     expect(page.locator("#addresses")).to_contain_text("+14155552671")
     expect(page.locator("#edit-phone")).to_be_focused()
     expect(page.locator("#history li").first).to_contain_text("Phone")
+
+
+def test_a_contact_beside_the_list_is_walked_on_changed_and_left_without_losing_the_place(page: Page) -> None:
+    press(page, "j")
+    press(page, "j")
+    press(page, " ")
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 001")
+    expect(page.locator("#panel")).to_be_focused()
+    expect(page).to_have_url("/contacts?open=2")
+
+    press(page, "j")
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 002")
+    expect(page).to_have_url("/contacts?open=3")
+    page.locator("#edit-last_name").press("Enter")
+    page.keyboard.type("Marsh")
+    press(page, "Enter")
+    expect(page.locator("#contact-3")).to_contain_text("Bo Marsh")
+    expect(page.locator("tr[data-row]")).to_have_count(50)
+
+    press(page, "k")
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 001")
+    press(page, "Escape")
+    expect(page.locator("#panel")).to_be_hidden()
+    expect(page.locator("#contact-2 [data-panel]")).to_be_focused()
+    expect(page).to_have_url("/contacts")
+
+
+def test_going_back_closes_the_contact_beside_the_list_and_going_on_shows_it_again(page: Page) -> None:
+    page.get_by_role("link", name="Bo Lind 004").click()
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 004")
+
+    page.go_back()
+    expect(page.locator("#panel")).to_be_hidden()
+    page.go_forward()
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 004")
+    page.get_by_role("link", name="Whole page").click()
+
+    expect(page).to_have_url("/contacts/5")
+
+
+def test_on_a_phone_a_name_leads_to_the_whole_page(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+
+    page.get_by_role("link", name="Bo Lind 004").click()
+
+    expect(page).to_have_url("/contacts/5")
 
 
 def test_escape_leaves_a_value_as_it_was(page: Page) -> None:
@@ -83,9 +128,9 @@ def test_escape_leaves_a_value_as_it_was(page: Page) -> None:
     scripts_run(page)
 
     page.locator("#edit-email").focus()
-    page.keyboard.press("F2")
+    press(page, "F2")
     page.keyboard.type("nonsense")
-    page.keyboard.press("Escape")
+    press(page, "Escape")
 
     expect(page.locator("#edit-email")).to_be_focused()
     expect(page.locator("#edit-email")).to_have_text("bo0@example.org")
@@ -96,9 +141,9 @@ def test_keys_typed_while_the_edit_opens_are_not_lost(page: Page) -> None:
     scripts_run(page)
 
     page.locator("#edit-first_name").focus()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.keyboard.type("Anna", delay=0)
-    page.keyboard.press("Enter")
+    press(page, "Enter")
 
     expect(page.locator("h1")).to_have_text("Anna Lind 000")
 
@@ -112,14 +157,14 @@ def test_a_refused_edit_is_taken_back_and_said(page: Page) -> None:
     page.route("**/fields/first_name", refuse)
 
     page.locator("#edit-first_name").focus()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.keyboard.type("Anna")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
 
     expect(page.locator(".toast")).to_contain_text("There is no field")
     expect(page.locator("#value-first_name input[name=value]")).to_have_value("Anna")
     expect(page.locator("#value-first_name input[name=value]")).to_be_focused()
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     expect(page.locator("#edit-first_name")).to_have_text("Bo")
 
 
@@ -128,14 +173,14 @@ def test_single_keys_write_where_one_types_and_can_be_turned_off(page: Page) -> 
     page.keyboard.type("jk?/")
     expect(page.locator("#q")).to_have_value("jk?/")
     expect(page.locator("#shortcuts")).to_be_hidden()
-    page.keyboard.press("Escape")
+    press(page, "Escape")
 
-    page.keyboard.press("?")
+    press(page, "?")
     page.get_by_role("button", name="Turn them off").click()
     expect(page.locator("html")).to_have_attribute("data-shortcuts", "off")
     scripts_run(page)
-    page.keyboard.press("?")
-    page.keyboard.press("/")
+    press(page, "?")
+    press(page, "/")
 
     expect(page.locator("#shortcuts")).to_be_hidden()
     expect(page.locator("#q")).not_to_be_focused()
@@ -144,8 +189,8 @@ def test_single_keys_write_where_one_types_and_can_be_turned_off(page: Page) -> 
 def test_rows_are_picked_by_key_and_by_range_and_deleted_with_an_undo(page: Page) -> None:
     expect(page.locator("#bulk")).to_be_hidden()
 
-    page.keyboard.press("j")
-    page.keyboard.press("x")
+    press(page, "j")
+    press(page, "x")
     page.locator("[data-pick]").nth(3).click(modifiers=["Shift"])
 
     expect(page.locator("[data-picked]")).to_have_text("4 of 50 shown are picked")
@@ -171,7 +216,7 @@ def test_dark_is_painted_at_once_and_kept(page: Page) -> None:
 def test_nothing_is_cut_off_at_any_width(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
 
-    for address in ("/contacts", "/contacts/1", "/contacts/new", "/contacts/import", "/welcome"):
+    for address in ("/contacts", "/contacts?open=1", "/contacts/1", "/contacts/new", "/contacts/import", "/welcome"):
         page.goto(address)
         overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert overflow <= 0, address
@@ -221,20 +266,20 @@ def test_a_person_arranges_the_columns_and_keeps_the_list_as_a_view(page: Page) 
 
 
 def test_a_person_goes_anywhere_by_typing(page: Page) -> None:
-    page.keyboard.press("Control+k")
+    press(page, "Control+k")
     page.keyboard.type("lind 007")
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.locator("h1")).to_have_text("Bo Lind 007")
 
     scripts_run(page)
-    page.keyboard.press("Control+k")
+    press(page, "Control+k")
     page.keyboard.type("run")
     expect(page.locator("#palette [data-entry]")).to_have_count(1)
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
+    press(page, "ArrowDown")
+    press(page, "Enter")
     expect(page.locator("h1")).to_have_text("Runs")
 
     scripts_run(page)
-    page.keyboard.press("Control+k")
-    page.keyboard.press("Escape")
+    press(page, "Control+k")
+    press(page, "Escape")
     expect(page.locator("#palette")).to_be_hidden()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.support.chromium import a_page, log_in
+from tests.support.chromium import a_page, log_in, press
 from tests.support.demo import Demo
 from tests.support.screens import found, opened, run_over, sync
 
@@ -27,7 +27,7 @@ def _edit(page: Page, field: str, value: str) -> None:
     """Change a field in place, on the contact's page."""
     page.get_by_role("link", name=re.compile(f"^{field}: .* Edit$")).click()
     page.get_by_role("textbox", name=field, exact=True).fill(value)
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     expect(page.get_by_role("link", name=f"{field}: {value}. Edit")).to_be_visible()
 
 

@@ -95,6 +95,12 @@ def _is_refusal(said: str) -> bool:
     return "the server responded with a status of 4" in said or "Response Status Error Code 4" in said
 
 
+def press(page: Page, key: str) -> None:
+    """Press a key as a person does: when the page is there, not while its scripts are still on their way."""
+    expect(page.locator("html")).to_have_attribute("data-scripts", "on")
+    page.keyboard.press(key)
+
+
 def log_in(page: Page, email: str, password: str) -> None:
     """Log in as a person does, and wait for the contacts."""
     page.goto("/login")

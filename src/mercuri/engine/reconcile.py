@@ -135,15 +135,13 @@ def _take(
     rules = Rules(work.region, work.mapping)
     found = addresses_after(tx, held, changeset.to_local, rules, link.shadow)
     expect = {name: held.fields.get(name, "") for name in changeset.to_local}
-    now = contacts.change_fields(tx, held.id, changeset.to_local, work.origin(), found, expect=expect)
     # Someone who set the very same value meanwhile set it, not this run: undoing the run must leave it alone.
-    others = {name for name, origin in now.origins.items() if origin.run != work.run.id}
-    skipped = {n for n, value in changeset.to_local.items() if n in others or now.fields.get(n, "") != value}
-    for name in sorted(changeset.to_local.keys() - skipped):
+    _, taken = contacts.change_fields(tx, held.id, changeset.to_local, work.origin(), found, expect=expect)
+    for name in sorted(taken):
         decision = changeset.decisions[name]
         ledger.changes.append(_change(ledger, link, held, name, expect[name], decision, planned=False))
         ledger.changed.add(held.id)
-    return skipped
+    return changeset.to_local.keys() - taken
 
 
 def _change(

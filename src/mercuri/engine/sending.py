@@ -211,8 +211,8 @@ def _give_back(
 def _take_back(tx: Tx, ledger: Ledger, link: Link, held: Held, name: str, payload: str, value: str) -> None:
     work = ledger.work
     found = addresses_after(tx, held, {name: value}, Rules(work.region, work.mapping), link.shadow)
-    now = contacts.change_fields(tx, held.id, {name: value}, work.origin(), found, expect={name: payload})
-    if now.fields.get(name, "") == value:
+    _, taken = contacts.change_fields(tx, held.id, {name: value}, work.origin(), found, expect={name: payload})
+    if taken:
         ledger.changed.add(held.id)
         ledger.to_send.add(held.id)
         ledger.changes.append(

@@ -83,7 +83,7 @@ def change(tx: Tx, now: Held, values: Mapping[str, str], by: By, rules: Rules) -
     """Give fields of a locked contact new values; what has its value already is left alone."""
     taken = {name: value for name, value in values.items() if now.fields.get(name, "") != value}
     found = addresses_after(tx, now, taken, rules)
-    after = contacts.change_fields(tx, now.id, taken, by.origin, found)
+    after, _ = contacts.change_fields(tx, now.id, taken, by.origin, found)
     log = [_change(now.id, name, now.fields.get(name, ""), value, by) for name, value in taken.items()]
     if log:
         changes.add_many(tx, log)

@@ -105,8 +105,10 @@ def change_fields(
     *,
     expect: Mapping[str, str] | None = None,
     version: int | None = None,
-) -> Held:
-    """Give fields new values, and the contact the addresses that follow from them; the answer is what now stands.
+) -> tuple[Held, Collection[str]]:
+    """Give fields new values, and the contact the addresses that follow from them.
+
+    Returns what now stands, and the names of the fields that this call gave another value.
 
     A field named in `expect` whose value is another one by now is left alone, with the addresses that came from
     it. A field that has its new value already keeps its origin. Raises Clash, with the present contact, when
@@ -119,11 +121,11 @@ def change_fields(
     clean = rows.storable(changes)
     taken = {n: v for n, v in clean.items() if n not in stale and now.fields.get(n, "") != v}
     if not taken:
-        return now
+        return now, ()
     fields = {**now.fields, **taken}
     origins = {**now.origins, **dict.fromkeys(taken, origin)}
     _write(tx, id_, fields, origins, _without_stale(tx, id_, addresses, stale), origin.at)
-    return held(tx, [id_])[id_]
+    return held(tx, [id_])[id_], taken.keys()
 
 
 def set_addresses(tx: Tx, id_: ContactId, addresses: Sequence[Address], at: datetime) -> None:

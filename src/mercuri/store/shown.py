@@ -37,6 +37,7 @@ _GROUPS = Statement(
     sa.select(_m.contact_id, _m.grp).where(_m.workspace_id == WORKSPACE, _m.contact_id.in_(_IDS)), lists=["ids"]
 )
 _s = schema.consent_state.c
+_CHANNELS = [channel for channels in CHANNELS_OF.values() for channel in channels]
 _CONSENT = Statement(
     sa.select(_s.channel, _s.address, _s.state, _s.reason)
     .where(
@@ -123,9 +124,7 @@ def _groups(tx: Tx, ids: list[ContactId]) -> dict[ContactId, ContactId]:
 
 def _consent(tx: Tx, addresses: Mapping[ContactId, Sequence[Address]]) -> dict[str, list[ConsentShown]]:
     found: dict[str, list[ConsentShown]] = {}
-    for kind, channels in CHANNELS_OF.items():
-        normals = {a.normal for items in addresses.values() for a in items if a.kind == kind and a.normal}
-        for chunk in rows.chunks(normals):
-            for values in tx.run(_CONSENT, channels=channels, addresses=chunk):
-                found.setdefault(values[1], []).append(ConsentShown(*values))
+    for chunk in rows.chunks({a.normal for items in addresses.values() for a in items if a.normal}):
+        for values in tx.run(_CONSENT, channels=_CHANNELS, addresses=chunk):
+            found.setdefault(values[1], []).append(ConsentShown(*values))
     return found

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.operators import in_op
+from sqlalchemy.sql.visitors import replacement_traverse
 
 #: The workspace of the transaction, in every statement that is made once.
 WORKSPACE: sa.BindParameter[Any] = sa.bindparam("workspace")
@@ -58,7 +61,10 @@ Made = sa.Select[Any] | sa.Insert | sa.Update | sa.Delete
 
 
 class Statement:
-    """A statement whose values are `bindparam`s; `lists` names those that stand for an IN list."""
+    """A statement whose values are `bindparam`s; `lists` names those that stand for an IN list.
+
+    On PostgreSQL a list is one parameter, an array: hundreds of single ones would be bound and planned each time.
+    """
 
     def __init__(self, made: Made, *, lists: Sequence[str] = ()) -> None:
         self._made = made
@@ -67,11 +73,13 @@ class Statement:
 
     def run(self, driver: Any, dialect: Dialect, params: Mapping[str, Any]) -> Rows:
         """Run it on a driver's connection, inside its transaction."""
-        lists = {name: _padded(params[name]) for name in self._lists}
+        if dialect.name == "sqlite":
+            lists = {name: _padded(params[name]) for name in self._lists}
+            singly = {f"{name}_{n}": value for name, values in lists.items() for n, value in enumerate(values, 1)}
+        else:
+            lists, singly = {}, {name: list(params[name]) for name in self._lists}
         compiled = self._for(dialect, params, lists)
-        given = {**params, **compiled.constants}
-        for name, values in lists.items():
-            given.update((f"{name}_{number}", value) for number, value in enumerate(values, 1))
+        given = {**params, **compiled.constants, **singly}
         names = compiled.names
         cursor = driver.execute(compiled.text, given if names is None else [given[name] for name in names])
         rows = [] if cursor.description is None else list(map(compiled.row, cursor.fetchall()))
@@ -86,7 +94,7 @@ class Statement:
         driver.cursor().executemany(compiled.text, rows)
 
     def _for(self, dialect: Dialect, params: Mapping[str, Any], lists: Mapping[str, Sequence[Any]]) -> _Compiled:
-        """The form for a dialect and for lists of these lengths."""
+        """The form for a dialect and, where their values are single parameters, for lists of these lengths."""
         key = (dialect.name, *map(len, lists.values()))
         found = self._compiled.get(key)
         if found is None:
@@ -94,13 +102,25 @@ class Statement:
         return found
 
     def _compile(self, dialect: Dialect, params: Mapping[str, Any]) -> _Compiled:
-        compiled = self._made.compile(dialect=dialect)
+        made: sa.ClauseElement = self._made
+        if dialect.name != "sqlite":
+            made = cast(sa.ClauseElement, replacement_traverse(made, {}, self._as_array))
+        compiled = made.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
         expanded = compiled.construct_expanded_state(params, escape_names=False)
         names = expanded.positiontup if compiled.positional else None
         return _Compiled(
             expanded.statement, names, self._constants(expanded.parameters, params), _row_maker(self._made)
         )
+
+    def _as_array(self, element: Any, **kw: Any) -> Any:
+        """`x IN (a list)` as a comparison with one array, None for any other part."""
+        if not isinstance(element, sa.BinaryExpression) or not isinstance(element.right, sa.BindParameter):
+            return None
+        if element.right.key not in self._lists:
+            return None
+        array: sa.BindParameter[Any] = sa.bindparam(element.right.key, type_=ARRAY(element.left.type))
+        return element.left == sa.any_(array) if element.operator is in_op else element.left != sa.all_(array)
 
     def _constants(self, all_: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
         """The values that the statement itself holds: all but those that were given, and those of the lists."""

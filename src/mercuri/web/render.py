@@ -66,6 +66,7 @@ class Renderer:
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=select_autoescape(default=True),
             undefined=StrictUndefined,
+            auto_reload=False,  # else the file of every part is looked at whenever it is included
             trim_blocks=True,
             lstrip_blocks=True,
         )

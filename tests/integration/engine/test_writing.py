@@ -67,6 +67,22 @@ def test_an_edit_that_our_write_ran_over_is_kept_when_we_win(world: World) -> No
     assert decided(world) == [("Annie", "Theirs", "mercuri")]
 
 
+def test_a_value_that_our_write_ran_over_and_someone_set_here_too_is_theirs(world: World) -> None:
+    record, ana = a_pair(world)
+    world.edit(ana, first_name="Annie")
+
+    def both_sides() -> None:
+        world.sandbox.update(record, {"firstname": "Anouk"})
+        world.edit(ana, first_name="Anouk")
+
+    done = sync_while(world, "batch/update", both_sides)
+    world.sync()
+
+    assert {change.side for change in world.changes(done)} == {"hubspot"}
+    assert world.contact(ana).origins["first_name"].kind == "user"
+    assert world.record(record)["firstname"] == "Anouk"
+
+
 def test_an_edit_here_while_we_write_is_sent_with_the_next_run(world: World) -> None:
     record, ana = a_pair(world)
     world.edit(ana, first_name="Annie")

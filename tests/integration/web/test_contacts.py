@@ -54,6 +54,41 @@ def test_what_is_typed_is_shown_as_text_and_never_as_markup(site: Site) -> None:
     assert names(shown) == ['<b>Ana</b> "><script>alert(1)</script>']
 
 
+def test_the_address_opens_a_contact_beside_the_list(site: Site) -> None:
+    site.a_contact()
+    site.a_contact(first_name="Bo", last_name="Lind")
+    browser = site.browser("viewer")
+
+    page = browser.page("/contacts?q=ana&open=2")
+    part = parse(browser.part("/contacts/2", "panel").text)
+
+    assert names(page) == ["Ana Duarte"]
+    assert page.one("aside", id="panel").one("h1").text == "Bo Lind"
+    assert page.one("a", data_panel_close="").attributes["href"] == "/contacts?q=ana"
+    assert part.one("h1").text == "Bo Lind"
+    assert not part.every("html")
+
+
+def test_a_contact_that_is_in_no_list_any_more_is_not_opened_beside_it(site: Site) -> None:
+    gone = site.a_contact()
+    edit.delete_contact(site.services.app, site.services.default_workspace, gone, OWNER)
+    browser = site.browser("viewer")
+
+    for wanted in (str(gone), "99", "nonsense", "9" * 30, "²"):
+        assert browser.page(f"/contacts?open={wanted}").one("aside", id="panel").text == ""
+
+
+def test_a_row_is_painted_alone_with_the_columns_of_the_list(site: Site) -> None:
+    site.a_contact()
+    bo = site.a_contact(first_name="Bo", email="bo@example.org")
+
+    row = parse(site.browser("viewer").part("/contacts?q=ana&columns=email", f"contact-{bo}").text)
+
+    assert names(row) == ["Bo Duarte"]
+    assert row.one("tr").text == "Bo Duarte bo@example.org"
+    assert "1 contact" not in row.text
+
+
 def test_filters_are_chips_that_can_be_taken_away_one_by_one(site: Site) -> None:
     site.a_contact(phone="+44 7911 123456")
     site.a_contact(first_name="Bo", phone="", email="bo@example.org")

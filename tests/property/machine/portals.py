@@ -85,7 +85,7 @@ def _rest(life: Life) -> None:
     full = life.has_moved_records
     for number in range(2):
         for one in (FAR, PORTAL):
-            running.through(life, running.ask(life, one, full=full and number == 0))
+            running.past_the_brake(life, one, full=full and number == 0)
     running.quiet(life, "I1 a run without edits does nothing, with two portals")
     far = running.quiet(life, "I1 a run without edits does nothing in the second portal", FAR)
     check_far(see(life.world), far)

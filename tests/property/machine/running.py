@@ -12,6 +12,7 @@ from tests.support.world import OWNER, PORTAL, adds_up
 
 from mercuri.core.contact import ContactId, PortalId
 from mercuri.engine import run
+from mercuri.engine.portal import change_settings
 from mercuri.store.runs import Run
 
 DAY = 86_400
@@ -95,6 +96,14 @@ def through(life: Life, asked: Run) -> Run:
     raise AssertionError("the run waits for ever")
 
 
+def past_the_brake(life: Life, portal: PortalId = PORTAL, *, full: bool = False) -> None:
+    """A clean run, and another one with the brake let off when it stops there."""
+    if through(life, ask(life, portal, full=full)).state == "stopped":
+        change_settings(life.running, life.world.ws, portal, {"delete_brake": 100}, OWNER)
+        life.brake_is_off = True
+        through(life, ask(life, portal, full=full))
+
+
 def rest(life: Life) -> None:
     """Let all be done that waits; two clean runs must suffice, and the third finds nothing to do."""
     for act in life.before_rest:
@@ -103,10 +112,7 @@ def rest(life: Life) -> None:
         through(life, ask(life))
     life.world.clock.advance(1.1 * DAY)
     for full in (life.has_moved_records, False):
-        if through(life, ask(life, full=full)).state == "stopped":
-            life.world.settings(delete_brake=100)
-            life.brake_is_off = True
-            through(life, ask(life, full=full))
+        past_the_brake(life, full=full)
     seen = quiet(life, "I1 a run without edits does nothing")
     check_rest(
         life.setup, seen, life.typed, swept=life.has_moved_records, made_by_us=life.made_by_us, undone=life.undone

@@ -82,7 +82,9 @@ def _page(
     app = app_of(request)
     with app.db.read(workspace) as tx:
         view = view_of(tx, contact_id, app.settings.hubspot_app_url, before)
-    template = "parts/contact_body.html" if render.is_htmx(request) else "contact.html"
+    in_panel = request.headers.get("HX-Target") == "panel"
+    part = "parts/contact_panel.html" if in_panel else "parts/contact_body.html"
+    template = part if render.is_htmx(request) else "contact.html"
     return render.page(
         request,
         template,
@@ -93,6 +95,7 @@ def _page(
         kinds=view.kinds,
         editing=editing,
         collision=collision,
+        list_href="/contacts",
         may_edit=may_edit(request) and view.contact.deleted_at is None,
         may_restore=may_edit(request) and view.contact.deleted_at is not None,
     )

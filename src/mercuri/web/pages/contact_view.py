@@ -91,6 +91,11 @@ def view_of(tx: Tx, contact_id: ContactId, app_url: str, before: int | None) -> 
     )
 
 
+def in_panel(view: ContactView, list_href: str) -> dict[str, object]:
+    """What the panel beside the list needs besides; `list_href` is the list without it."""
+    return {"contact": view.contact, "view": view, "editing": "", "collision": None, "list_href": list_href}
+
+
 def _possible(tx: Tx, contact: Contact) -> list[tuple[Contact, str]]:
     """Contacts that may be the same person by weaker evidence, each with the kind of it."""
     found = {pair.b if pair.a == contact.id else pair.a: pair.key for pair in duplicates.possible_of(tx, contact.id)}

@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 
 from mercuri.core.contact import Contact, ContactId, PortalId
 from mercuri.engine.csv_export import export_csv
-from mercuri.store import duplicates, pages, portals
+from mercuri.store import contacts, duplicates, pages, portals
 from mercuri.store.database import Tx
 from mercuri.store.pages import ContactPage
 from mercuri.store.portals import Portal
@@ -19,13 +19,15 @@ from mercuri.web import auth, render, words
 from mercuri.web.auth import Viewer
 from mercuri.web.pages import bulk, contact_columns, views
 from mercuri.web.pages.contact_query import CHOICES, Asked, read
-from mercuri.web.pages.contact_view import record_address
+from mercuri.web.pages.contact_view import in_panel, record_address, view_of
 from mercuri.web.pages.naming import field_kinds
 from mercuri.web.pages.sync import sync_shown
 from mercuri.web.services import app_of, may_edit
 
 router = APIRouter()
 
+#: How the ids of rows begin.
+ROW = "contact-"
 #: How many rows are appended by themselves before a person has to ask for more.
 AUTOMATIC = 300
 
@@ -39,12 +41,13 @@ def show(request: Request, viewer: Viewer) -> Response:
     target = request.headers.get("HX-Target", "") if render.is_htmx(request) else "page"
     with app.db.read(viewer.workspace) as tx:
         known = [portal for portal in portals.all(tx) if portal.state != "disconnected"]
-        context = _list(asked, pages.page(tx, asked.query), known, app.settings.hubspot_app_url)
+        page = _one(tx, target) if target.startswith(ROW) else pages.page(tx, asked.query)
+        context = _list(asked, page, known, app.settings.hubspot_app_url)
         context |= {"kinds": field_kinds(tx), "views": views.menu(tx, viewer, asked.text), "asked": asked}
         sync = sync_shown(tx, app.now())
         context |= {"may_edit": may_edit(request), "is_syncing": sync.is_live, "bulk_fields": bulk.fields(tx)}
         if target == "page":
-            context |= {"sync": sync, **_banner(tx, viewer.data)}
+            context |= {"sync": sync, "may_restore": False, **_banner(tx, viewer.data), **_panel(tx, request, asked)}
     if target == "page":
         return render.page(request, "contacts.html", section="contacts", selects=_selects(asked), **context)
     if target != "list":
@@ -52,6 +55,26 @@ def show(request: Request, viewer: Viewer) -> Response:
     response = render.page(request, "parts/contact_list.html", **context)
     response.headers["HX-Replace-Url"] = asked.address()
     return response
+
+
+def _one(tx: Tx, target: str) -> ContactPage:
+    """The row of one contact, which was changed beside the list."""
+    id_ = _id_of(target.removeprefix(ROW))
+    found = contacts.many(tx, [id_]) if id_ else []
+    return ContactPage(found, None, len(found), True)
+
+
+def _panel(tx: Tx, request: Request, asked: Asked) -> dict[str, object]:
+    """The contact that the address opens beside the list; none where it is in no list any more."""
+    id_ = _id_of(request.query_params.get("open", ""))
+    held = contacts.held(tx, [id_]) if id_ else {}
+    if id_ not in held or held[id_].deleted_at is not None or held[id_].merged_into is not None:
+        return {"view": None}
+    return in_panel(view_of(tx, id_, app_of(request).settings.hubspot_app_url, None), asked.address())
+
+
+def _id_of(text: str) -> ContactId | None:
+    return ContactId(int(text)) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
 def _chosen_columns(parameters: QueryParams) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ function go(step) {
   next.setAttribute("aria-current", "true");
   (next.querySelector("[data-open]") ?? next).focus();
   next.scrollIntoView({ block: "nearest" });
+  next.dispatchEvent(new CustomEvent("row-walked", { bubbles: true }));
 }
 
 // What a key presses in the current row goes before what it presses anywhere.
@@ -47,9 +48,13 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-document.addEventListener("focusin", (event) => {
-  const row = event.target.closest("[data-row]");
+function follow(focused) {
+  const row = focused?.closest("[data-row]");
   if (!row || row === current()) return;
   current()?.removeAttribute("aria-current");
   row.setAttribute("aria-current", "true");
-});
+}
+
+document.addEventListener("focusin", (event) => follow(event.target));
+// Focus may have moved before this script was there.
+follow(document.activeElement);

@@ -7,6 +7,7 @@ import "./keys.js";
 import "./edit.js";
 import "./live.js";
 import "./select.js";
+import "./panel.js";
 import "./palette.js";
 
 // Whoever presses keys (a test) may wait for this.
