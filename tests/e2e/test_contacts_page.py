@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from tests.support.chromium import a_page, log_in, press, served
+from tests.support.screens import opened
 from tests.support.web import OWNER, PASSWORD, Site, a_site
 
 from mercuri.engine import edit
@@ -261,8 +262,30 @@ def test_a_person_arranges_the_columns_and_keeps_the_list_as_a_view(page: Page) 
     menus.get_by_label("Keep this list as").press("Enter")
     expect(page.locator("#toasts")).to_contain_text("Saved as Writing")
     scripts_run(page)
-    menus.locator("summary").first.press("Enter")
+    menus.locator("summary").nth(1).press("Enter")
     expect(menus.get_by_role("link", name="Writing")).to_contain_text("230")
+
+
+def test_a_person_filters_by_a_field_and_a_time_and_searches_within(page: Page, site: Site) -> None:
+    for id_, city in ((3, "Paris"), (4, "paris"), (5, "Lyon")):
+        edit.update_contact(site.services.app, site.services.default_workspace, id_, {"custom.city": city}, OWNER)
+    opened(page, "/contacts")
+    menus = page.locator("#list-menus")
+
+    menus.get_by_text("Filter", exact=True).press("Enter")
+    menus.get_by_label("Value").fill("Paris")
+    menus.get_by_label("Value").press("Enter")
+    expect(page.locator("tr[data-row]")).to_have_count(2)
+    scripts_run(page)
+    menus.get_by_text("Filter", exact=True).press("Enter")
+    menus.get_by_label("Within").select_option("in the last 7 days")
+    menus.get_by_role("button", name="Filter by time").press("Enter")
+    expect(page.locator(".filter")).to_have_text(["Updated in the last 7 days", "City is Paris"])
+    scripts_run(page)
+    page.get_by_role("searchbox").fill("lind 003")
+    expect(page.locator("tr[data-row]")).to_have_count(1)
+
+    expect(page).to_have_url("/contacts?q=lind+003&updated=7d&custom.city=is:Paris")
 
 
 def test_a_person_goes_anywhere_by_typing(page: Page) -> None:

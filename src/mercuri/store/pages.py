@@ -16,8 +16,10 @@ from typing import Any
 
 from mercuri.core.contact import Contact, ContactId, PortalId
 from mercuri.errors import UserError
-from mercuri.store import search, shown
+from mercuri.store import conditions, search, shown
+from mercuri.store.conditions import FieldTest, Span
 from mercuri.store.database import Tx
+from mercuri.store.jsons import dumps
 
 #: A set up to this size is judged contact by contact; a total beyond it is "10,000+".
 SMALL = 10_000
@@ -56,6 +58,9 @@ class Query:
     health: str | None = None  # in_sync | excluded | failing
     has_phone: bool | None = None
     has_email: bool | None = None
+    created: Span | None = None
+    updated: Span | None = None
+    fields: tuple[FieldTest, ...] = ()
     sort: str = "name"
     cursor: str | None = None
     limit: int = 50
@@ -143,6 +148,13 @@ def _filters(tx: Tx, query: Query, params: dict[str, Any]) -> list[_Filter]:
     found += [
         _has(column, has) for column, has in (("phone", query.has_phone), ("email", query.has_email)) if has is not None
     ]
+    found += [
+        _within(column, span, params)
+        for column, span in (("created_at", query.created), ("updated_at", query.updated))
+        if span is not None
+    ]
+    if query.fields:
+        found.append(_fields(tx, query.fields, params))
     needles = search.needles(query.q)
     if needles:
         found.append(_Filter(search.condition(tx, needles, params), search.candidates(tx, needles, params)))
@@ -179,6 +191,25 @@ def _has(column: str, has: bool) -> _Filter:
     judge = f"{'NOT ' if has else ''}(contact.{column} = '')"
     value = "false" if has else "true"
     return _Filter(judge, f"SELECT contact.id FROM contact WHERE {_ALIVE} AND (contact.{column} = '') = {value}", True)
+
+
+def _within(column: str, span: Span, params: dict[str, Any]) -> _Filter:
+    judge = conditions.within(column, span, params)
+    return _Filter(judge, f"SELECT contact.id FROM contact WHERE {_ALIVE} AND {judge}", is_exact=True)
+
+
+def _fields(tx: Tx, tests: Sequence[FieldTest], params: dict[str, Any]) -> _Filter:
+    """Those who meet the tests are looked for once, and named where they are few."""
+    judge = conditions.meets(tx, tests, params)
+    # The rows as they lie: by an index, SQLite would look each of them up.
+    table = "contact NOT INDEXED" if tx.is_sqlite else "contact"
+    scan = f"SELECT contact.id FROM {table} WHERE {_ALIVE} AND {judge} LIMIT {SMALL + 1}"
+    few = list(tx.execute(scan, params).scalars())
+    if len(few) > SMALL:
+        return _Filter(judge)
+    params["few"] = dumps(few) if tx.is_sqlite else few
+    named = "SELECT value AS id FROM json_each(:few)" if tx.is_sqlite else "SELECT unnest(CAST(:few AS bigint[])) AS id"
+    return _Filter(f"contact.id IN ({named})", named, is_exact=True)
 
 
 # --- small sets: judge all of them ------------------------------------------------------------------------------

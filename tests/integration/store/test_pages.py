@@ -11,9 +11,10 @@ import pytest
 from tests.support.database import empty_url
 from tests.support.people import ACME, NOON, OTHER, PORTAL, a_contact
 
-from mercuri.core.contact import ContactId
+from mercuri.core.contact import ContactId, Origin
 from mercuri.errors import UserError
 from mercuri.store import contacts, pages, schema, search
+from mercuri.store.conditions import FieldTest, Span
 from mercuri.store.contacts import Query
 from mercuri.store.database import Database
 
@@ -315,3 +316,59 @@ def test_a_load_leaves_the_index_of_sqlite_in_one_part(sqlite_database: Database
         search.index_missing(tx)
 
         assert tx.execute("SELECT count(DISTINCT segid) FROM contact_fts_idx").scalar() == 1
+
+
+HOMES = (
+    a_contact(first_name="Ana", custom_city="Paris", custom_note="50 % of Lyon"),
+    a_contact(first_name="Bo", at=NOON + timedelta(hours=1), custom_city="LYON"),
+    a_contact(
+        first_name="Cleo", at=NOON + timedelta(hours=2), **{"custom.note": 'says "Lyon" \\ é', "custom.city": ""}
+    ),
+    a_contact(first_name="Dan", at=NOON + timedelta(hours=3)),
+)
+
+
+@pytest.mark.parametrize(
+    ("tests", "expected"),
+    [
+        ([FieldTest("city", "is", "lyon")], ["Bo"]),
+        ([FieldTest("city", "is", "lyo")], []),
+        ([FieldTest("city", "contains", "Yo")], ["Bo"]),
+        ([FieldTest("city", "filled")], ["Ana", "Bo"]),
+        ([FieldTest("city", "empty")], ["Cleo", "Dan"]),
+        ([FieldTest("note", "contains", "lyon")], ["Ana", "Cleo"]),
+        ([FieldTest("note", "contains", "50 %")], ["Ana"]),
+        ([FieldTest("note", "contains", "_")], []),
+        ([FieldTest("note", "is", 'says "Lyon" \\ é')], ["Cleo"]),
+        ([FieldTest("note", "filled"), FieldTest("city", "empty")], ["Cleo"]),
+        ([FieldTest("shoe_size", "filled")], []),
+    ],
+)
+@pytest.mark.parametrize("small", [10_000, 0], ids=["few", "many"])
+def test_contacts_are_filtered_by_a_custom_field(
+    database: Database, monkeypatch: pytest.MonkeyPatch, small: int, tests: list[FieldTest], expected: list[str]
+) -> None:
+    monkeypatch.setattr(pages, "SMALL", small)
+    with database.write(ACME) as tx:
+        contacts.insert_many(tx, HOMES)
+    with database.write(OTHER) as tx:
+        contacts.insert_many(tx, HOMES)
+
+    assert _names(database, Query(fields=tuple(tests))) == expected
+
+
+@pytest.mark.parametrize("small", [10_000, 0], ids=["few", "many"])
+def test_contacts_are_filtered_by_when_they_came_and_when_they_changed(
+    database: Database, monkeypatch: pytest.MonkeyPatch, small: int
+) -> None:
+    monkeypatch.setattr(pages, "SMALL", small)
+    with database.write(ACME) as tx:
+        ana, *_ = contacts.insert_many(tx, HOMES)
+        origin = Origin("user", "bo@example.org", NOON + timedelta(days=1))
+        contacts.change_fields(tx, ana, {"custom.city": "Nice"}, origin, [])
+
+    since, until = NOON + timedelta(hours=1), NOON + timedelta(hours=3)
+    assert _names(database, Query(created=Span(since, until))) == ["Bo", "Cleo"]
+    assert _names(database, Query(created=Span(end=since))) == ["Ana"]
+    assert _names(database, Query(updated=Span(since))) == ["Ana", "Bo", "Cleo", "Dan"]
+    assert _names(database, Query(updated=Span(until), fields=(FieldTest("city", "filled"),), q="an")) == ["Ana"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.html import Element, parse
-from tests.support.web import OWNER, Browser, Site
+from tests.support.web import HOST, OWNER, Browser, Site
 
 from mercuri.engine import edit
 from mercuri.store import schema
@@ -76,6 +76,38 @@ def test_a_contact_that_is_in_no_list_any_more_is_not_opened_beside_it(site: Sit
 
     for wanted in (str(gone), "99", "nonsense", "9" * 30, "²"):
         assert browser.page(f"/contacts?open={wanted}").one("aside", id="panel").text == ""
+
+
+def test_a_field_and_a_time_are_filtered_by_the_form_and_stand_in_the_address(site: Site) -> None:
+    site.a_contact(**{"custom.city": "Paris"})
+    site.a_contact(first_name="Bo", **{"custom.city": "Lyon"})
+    site.clock.advance(10 * 24 * 3600)
+    site.a_contact(first_name="Cleo", **{"custom.city": "paris"})
+    browser = site.browser("viewer")
+
+    sent = browser.get("/contacts?sort=-updated&of=custom.city&how=is&value=Paris")
+    by_city = parse(sent.text)
+    narrower = browser.page("/contacts?custom.city=is:Paris&of=updated&last=7d")
+
+    assert str(sent.url) == f"{HOST}/contacts?sort=-updated&custom.city=is:Paris"
+    assert names(by_city) == ["Cleo Duarte", "Ana Duarte"]
+    assert [chip.text for chip in by_city.every("span", class_="filter")] == ["City is Paris"]
+    assert by_city.one("form", id="search").one("input", name="custom.city").attributes["value"] == "is:Paris"
+    assert names(narrower) == ["Cleo Duarte"]
+    assert [chip.text for chip in narrower.every("span", class_="filter")] == [
+        "Updated in the last 7 days",
+        "City is Paris",
+    ]
+
+
+def test_a_view_counts_by_its_own_field(site: Site) -> None:
+    site.a_contact(**{"custom.city": "Paris"})
+    site.a_contact(first_name="Bo")
+    browser = site.browser("viewer")
+    save = browser.page("/contacts?custom.city=filled").one("form", action="/views")
+    browser.submit(save, name="Has a city")
+
+    assert browser.get("/views/1/count").text == "1"
 
 
 def test_a_row_is_painted_alone_with_the_columns_of_the_list(site: Site) -> None:

@@ -17,7 +17,7 @@ from mercuri.store.pages import ContactPage
 from mercuri.store.portals import Portal
 from mercuri.web import auth, render, words
 from mercuri.web.auth import Viewer
-from mercuri.web.pages import bulk, contact_columns, views
+from mercuri.web.pages import bulk, contact_columns, contact_filters, views
 from mercuri.web.pages.contact_query import CHOICES, Asked, read
 from mercuri.web.pages.contact_view import in_panel, record_address, view_of
 from mercuri.web.pages.naming import field_kinds
@@ -38,10 +38,12 @@ def show(request: Request, viewer: Viewer) -> Response:
     if chosen := _chosen_columns(request.query_params):
         return render.see_other(request, read(request.query_params).address(columns=",".join(chosen)))
     asked, app = read(request.query_params), app_of(request)
+    if "of" in request.query_params:
+        return render.see_other(request, asked.address(**contact_filters.composed(request.query_params)))
     target = request.headers.get("HX-Target", "") if render.is_htmx(request) else "page"
     with app.db.read(viewer.workspace) as tx:
         known = [portal for portal in portals.all(tx) if portal.state != "disconnected"]
-        page = _one(tx, target) if target.startswith(ROW) else pages.page(tx, asked.query)
+        page = _one(tx, target) if target.startswith(ROW) else pages.page(tx, asked.query(app.now()))
         context = _list(asked, page, known, app.settings.hubspot_app_url)
         context |= {"kinds": field_kinds(tx), "views": views.menu(tx, viewer, asked.text), "asked": asked}
         sync = sync_shown(tx, app.now())
@@ -97,7 +99,10 @@ def _list(asked: Asked, page: ContactPage, known: list[Portal], app_url: str) ->
         "other_columns": contact_columns.others(asked.columns, _own_fields(page, known)),
         "filters": _filters(asked, known),
         "is_filtered": asked.is_filtered,
-        "cleared": dict.fromkeys(("q", *CHOICES, "portal"), ""),
+        "own_fields": sorted(_own_fields(page, known), key=words.field_name),
+        "times": contact_filters.TIMES,
+        "latest": contact_filters.LATEST,
+        "how": contact_filters.HOW,
         "is_later_page": bool(asked.cursor),
         "first_href": asked.address(),
         "here_list": asked.address(),
@@ -146,7 +151,8 @@ def _filters(asked: Asked, known: list[Portal]) -> list[tuple[str, str]]:
     if asked.portal:
         name = next((portal.name for portal in known if portal.id == asked.portal), asked.portal)
         chips.append((f"In {name}", asked.address(portal="")))
-    return chips
+    own = asked.conditions.items()
+    return chips + [(contact_filters.said(name, text), asked.address(**{name: ""})) for name, text in own]
 
 
 def _selects(asked: Asked) -> list[dict[str, object]]:
@@ -183,7 +189,7 @@ def dismiss_banner(request: Request, viewer: Viewer) -> Response:
 def export(request: Request, viewer: Viewer) -> Response:
     """The contacts that the filters show, all pages of them, as a file."""
     app = app_of(request)
-    lines = export_csv(app, viewer.workspace, read(request.query_params).query)
+    lines = export_csv(app, viewer.workspace, read(request.query_params).query(app.now()))
     name = f"contacts-{app.now():%Y-%m-%d}.csv"
     return StreamingResponse(
         lines, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{name}"'}

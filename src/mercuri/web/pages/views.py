@@ -84,9 +84,10 @@ def open_first(request: Request, viewer: Viewer, form: Sent) -> Response:
 @router.get("/views/{view_id}/count")
 def count(request: Request, viewer: Viewer, view_id: ViewPath) -> HTMLResponse:
     """How many contacts a view shows, asked for once its menu is open."""
-    with app_of(request).db.read(viewer.workspace) as tx:
+    app = app_of(request)
+    with app.db.read(viewer.workspace) as tx:
         view = views.get(tx, _person(viewer), view_id)
-        found = pages.page(tx, contact_query.read(dict(parse_qsl(view.query))).query)
+        found = pages.page(tx, contact_query.read(dict(parse_qsl(view.query))).query(app.now()))
     return HTMLResponse(words.at_least(found.total, found.total_is_exact))
 
 
