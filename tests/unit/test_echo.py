@@ -33,3 +33,14 @@ def test_a_write_without_answer_and_without_trace_did_not_happen() -> None:
 
 def test_the_same_value_by_someone_else_is_no_loss() -> None:
     assert find_echo("new", "old", "new", versions("new", "new ", "old"), str.strip) == Echo("new")
+
+
+def test_the_same_value_typed_by_a_person_is_no_trace_of_a_write_without_answer() -> None:
+    typed = PropertyVersion("new", None, "CRM_UI")
+    ours = PropertyVersion("new", None, "INTEGRATION")
+
+    assert find_echo("new", "old", "new", (typed, *versions("old")), str.strip) is None
+    assert find_echo("new", "old", "new", (typed, *versions("old")), str.strip, answered="new") == Echo("new")
+    theirs = find_echo("new", "old", "new", (ours, *versions("theirs"), typed, *versions("old")), str.strip)
+    assert theirs is not None
+    assert theirs.trampled == PropertyVersion("theirs", None)

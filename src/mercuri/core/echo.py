@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from mercuri.core.contact import PropertyVersion
 
+#: HubSpot's sourceType of what an app wrote, and that of a version which does not tell.
+_OURS = ("INTEGRATION", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Echo:
@@ -33,11 +36,15 @@ def find_echo(
 
     `observed` is what stood there just before, `current` what stands there now, `history` the versions, newest first,
     perhaps cut short. `answered` is the value in HubSpot's own answer to the write, when that arrived: then the write
-    did happen, whatever the history says.
+    did happen, whatever the history says. Without it, the same value from someone else is no trace of ours, which may
+    still come.
 
     >>> mine, theirs, old = (PropertyVersion(value, None) for value in ("mine", "theirs", "old"))
     >>> find_echo("mine", "old", "mine", (mine, theirs, old), str.strip).trampled.value
     'theirs'
+    >>> by_hand = PropertyVersion("mine", None, "CRM_UI")
+    >>> find_echo("mine", "old", "mine", (by_hand, old), str.strip) is None
+    True
     """
     newer = _since(observed, history)
     if not newer:
@@ -66,7 +73,8 @@ def _ours(
 ) -> int | None:
     for wanted in (payload, answered):
         for place, version in enumerate(newer):
-            if wanted is not None and norm(version.value) == norm(wanted):
+            may_be_ours = answered is not None or version.source in _OURS
+            if wanted is not None and may_be_ours and norm(version.value) == norm(wanted):
                 return place
     # Rewritten beyond recognition, but it did happen: the oldest of the new versions is the likeliest.
     return len(newer) - 1 if answered is not None else None
