@@ -56,11 +56,14 @@ def list_portals(ctx: typer.Context, as_json: Json = False) -> None:
 
 @app.command("disconnect")
 def disconnect(portal: str, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Forget an account's tokens and stop syncing; the contacts stay."""
+    """Forget an account's tokens and stop syncing; the contacts stay, and it can be connected again."""
+    import sys
+
     from mercuri.engine import portal as engine_portal
 
     with session() as s:
         found = s.the_portal(portal)
-        confirmed(f"Disconnect {found.name or 'HubSpot'} ({found.portal_id})? Contacts stay.", yes)
+        asked_for = yes or not sys.stdin.isatty()
+        confirmed(f"Disconnect {found.name or 'HubSpot'} ({found.portal_id})? Contacts stay.", asked_for)
         engine_portal.disconnect(s.app, s.ws, found.portal_id, s.actor)
     say(f"Portal {portal} is disconnected. The contacts stay.")

@@ -243,8 +243,7 @@ def test_disconnecting_keeps_the_contacts(terminal: Terminal) -> None:
     terminal.connect()
     terminal.run("sync")
 
-    terminal.run("portals", "disconnect", "4242", code=1)
-    terminal.run("portals", "disconnect", "4242", "--yes")
+    terminal.run("portals", "disconnect", "4242")
 
     assert terminal.json("portals", "list")[0]["state"] == "disconnected"
     assert json.loads(terminal.run("portals", "--json", "list").stdout) == terminal.json("portals", "list")
