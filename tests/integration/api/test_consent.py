@@ -35,6 +35,18 @@ def test_a_stop_holds_on_every_contact_and_hubspot_is_told(world: World, api: Ap
     assert world.record(record)["sms_opt_in"] == "false"
 
 
+def test_an_opt_out_that_hubspot_cannot_be_told_is_listed_as_failing(world: World, api: Api) -> None:
+    world.sandbox.create({"phone": PHONE})
+    world.sync()
+    post(api, text="Stop.")
+    consent.push_outs(world.app, world.ws, PORTAL)
+
+    [failure] = api.asked("GET", f"/failures?portal={PORTAL}", 200)["items"]
+
+    assert "for SMS" in failure["message"]
+    assert api.asked("GET", "/failures?portal=1", 200)["items"] == []
+
+
 @pytest.mark.parametrize("kind", ["complaint", "carrier"])
 def test_what_can_only_close_an_address_needs_no_state(api: Api, kind: str) -> None:
     post(api, text="START")

@@ -286,7 +286,7 @@ class FailureOut(Out):
 
 
 class FailurePage(Out):
-    """Failures of one run or portal."""
+    """Failures, the oldest first."""
 
     items: list[FailureOut]
     next_cursor: str | None = None

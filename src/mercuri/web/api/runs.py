@@ -83,6 +83,18 @@ def run_failures(who: Reader, run_id: RunPath, cursor: Cursor = None, limit: Lim
     return FailurePage(items=[FailureOut.model_validate(row) for row in items], next_cursor=next_cursor)
 
 
+@router.get("/failures")
+def all_failures(
+    who: Reader, portal: Annotated[str | None, Query(max_length=50)] = None, cursor: Cursor = None, limit: Limit = 100
+) -> FailurePage:
+    """What fails at present, of all runs and of none: also every opt-out that HubSpot could not be told."""
+    with who.app.db.read(who.ws) as tx:
+        named = PortalId(portal) if portal else None
+        rows = failures.recent(tx, portal=named, after=starting_at(cursor) or 0, limit=limit + 1)
+    items, next_cursor = following(rows, limit)
+    return FailurePage(items=[FailureOut.model_validate(row) for row in items], next_cursor=next_cursor)
+
+
 @router.post("/sync-runs/{run_id}/failures/retry", status_code=202)
 def retry_failures(who: Manager, run_id: RunPath) -> dict[str, int]:
     """Try every failing record of this run again with the next run; answers how many."""
