@@ -201,6 +201,24 @@ def test_rows_are_picked_by_key_and_by_range_and_deleted_with_an_undo(page: Page
     expect(page.locator("#list")).to_contain_text("230 contacts")
 
 
+def test_all_that_match_are_changed_although_only_some_are_shown(page: Page) -> None:
+    page.get_by_role("searchbox").fill("lind")
+    expect(page).to_have_url("/contacts?q=lind")
+    page.locator("[data-pick]").first.check()
+    bulk = page.locator("#bulk")
+
+    bulk.get_by_label("All 230 contacts that match").check()
+    bulk.get_by_label("Field to set").select_option("First name")
+    bulk.get_by_label("New value").fill("Cleo")
+    bulk.get_by_role("button", name="Set for all").click()
+    expect(page.locator("main")).to_contain_text("First name of 230 contacts will be Cleo.")
+    page.get_by_role("button", name="Change all of them").click()
+
+    expect(page.locator("#toasts")).to_contain_text("230 contacts changed: First name is now Cleo.")
+    expect(page).to_have_url("/contacts?q=lind")
+    expect(page.locator(".row-link").first).to_have_text("Cleo Lind 000")
+
+
 def test_dark_is_painted_at_once_and_kept(page: Page) -> None:
     with page.expect_response("**/preferences"):
         page.get_by_role("button", name="Light or dark").click()

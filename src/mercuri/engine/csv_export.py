@@ -1,14 +1,19 @@
-"""Export contacts as CSV: whatever a filter of the contact list shows, streamed page by page."""
+"""Export contacts as CSV: whatever a filter of the contact list shows, streamed page by page.
+
+Either everything that is known, to be imported again, or what the list's columns show, to be read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from mercuri.core.contact import STANDARD, Contact, WorkspaceId
+from mercuri.core.mapping import kind_of
+from mercuri.core.normalise import readable_form
 from mercuri.engine.app import App
 from mercuri.engine.csv_files import csv_lines
-from mercuri.store import custom_fields, pages
+from mercuri.store import custom_fields, pages, portals
 from mercuri.store.pages import Query
 
 #: Contacts of one read.
@@ -23,6 +28,25 @@ def export_csv(app: App, ws: WorkspaceId, query: Query) -> Iterator[str]:
     fields = [*STANDARD, *custom]
     rows = (_row(contact, fields) for contact in every(app, ws, query))
     return csv_lines(["id", *fields, *_AFTER], rows)
+
+
+def export_columns(app: App, ws: WorkspaceId, query: Query, columns: Mapping[str, str]) -> Iterator[str]:
+    """The file line by line: the name, then these columns of the list (key -> heading), as people read them."""
+    with app.db.read(ws) as tx:
+        kinds = {item.field: kind_of(item) for portal in portals.all(tx) for item in portal.settings.mapping}
+    rows = ([contact.name, *(_shown(contact, key, kinds) for key in columns)] for contact in every(app, ws, query))
+    return csv_lines(["Name", *columns.values()], rows)
+
+
+def _shown(contact: Contact, key: str, kinds: Mapping[str, str]) -> str:
+    match key:
+        case "status":
+            return "Subscribed" if contact.subscription_status == "subscribed" else "Not Subscribed"
+        case "hubspot":
+            return " ".join(dict.fromkeys(link.state.replace("_", " ") for link in contact.hubspot)) or "not linked"
+        case "created" | "updated":
+            return (contact.created_at if key == "created" else contact.updated_at).isoformat(" ", "seconds")
+    return readable_form(kinds.get(key, ""), contact.fields.get(key, ""))
 
 
 def every(app: App, ws: WorkspaceId, query: Query) -> Iterator[Contact]:

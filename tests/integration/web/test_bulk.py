@@ -7,8 +7,10 @@ from tests.support.web import OWNER, Browser, Site
 
 from mercuri.core.contact import ContactId
 from mercuri.engine import edit
+from mercuri.store import contacts
 from mercuri.store.changes import of_contact
 from mercuri.web.pages.bulk import MOST
+from mercuri.web.pages.bulk_all import STEP
 
 
 def bar(browser: Browser) -> dict[str, str]:
@@ -108,3 +110,75 @@ def test_a_viewer_changes_nothing_in_bulk(site: Site) -> None:
         answer = browser.post(f"/contacts/bulk/{act_}", data={"csrf": csrf, "id": str(contact), "field": "last_name"})
         assert answer.status_code == 403
     assert total(browser) == "1 contact"
+
+
+def many(site: Site, count: int) -> None:
+    lines = ["first name,email,custom.city\r\n", *(f"Bo,bo{n}@example.org,Lyon\r\n" for n in range(count))]
+    edit.import_csv(site.services.app, site.services.default_workspace, lines, None, OWNER)
+
+
+def ask_for_all(browser: Browser, listed: str, act: str, **values: str) -> Element:
+    form = browser.page(listed).one("form", id="bulk").fields()
+    return parse(browser.post("/contacts/bulk/all", data={**form, **values, "act": act}).text)
+
+
+def test_all_that_match_are_changed_step_by_step_once_their_number_was_confirmed(site: Site) -> None:
+    many(site, 2 * STEP + 30)
+    site.a_contact()
+    site.clock.advance(60)
+    browser = site.browser("manager")
+    listed = "/contacts?q=bo&sort=-updated"
+
+    asked = ask_for_all(browser, listed, "set", field="last_name", value="Lind")
+    site.clock.advance(1)
+    late = site.a_contact(first_name="Bo", last_name="Late")
+    first = parse(browser.submit(asked.one("form", action="/contacts/bulk/step")).text)
+    second = parse(browser.submit(first.one("form", action="/contacts/bulk/step")).text)
+    last = browser.submit(second.one("form", action="/contacts/bulk/step"))
+
+    assert "Last name of 230 contacts will be Lind" in asked.one("main").text
+    assert "100 contacts changed" in first.one("p", role="status").text
+    assert "230 contacts changed: Last name is now Lind." in parse(last.text).one("div", id="toasts").text
+    assert str(last.url).endswith(listed)
+    assert browser.page("/contacts?q=bo+lind").one("p", role="status").text == "230 contacts"
+    with site.services.app.db.read(site.services.default_workspace) as tx:
+        assert contacts.get(tx, ContactId(late)).fields["last_name"] == "Late"
+
+
+def test_all_that_match_are_deleted_although_they_leave_the_list_meanwhile(site: Site) -> None:
+    many(site, STEP + 5)
+    kept = site.a_contact()
+    browser = site.browser("manager")
+
+    asked = ask_for_all(browser, "/contacts?q=bo", "delete")
+    first = parse(browser.submit(asked.one("form", action="/contacts/bulk/step")).text)
+    browser.submit(first.one("form", action="/contacts/bulk/step"))
+
+    assert total(browser) == "1 contact"
+    assert browser.page("/contacts").one("input", name="id").attributes["value"] == str(kept)
+
+
+def test_nothing_is_done_to_all_before_it_is_confirmed_or_by_who_may_not(site: Site) -> None:
+    many(site, 3)
+    manager, viewer = site.browser("manager"), site.browser("viewer")
+
+    asked = ask_for_all(manager, "/contacts", "delete")
+    form = asked.one("form", action="/contacts/bulk/step")
+    refused = ask_for_all(manager, "/contacts", "set", field="email", value="all@example.org")
+    csrf = viewer.page("/contacts").every("input", name="csrf")[0].attributes["value"]
+    forbidden = viewer.post("/contacts/bulk/step", data={**form.fields(), "csrf": csrf})
+    broken = manager.submit(form, asked_at="yesterday")
+
+    assert "cannot be done to several people at once" in refused.text
+    assert (forbidden.status_code, broken.status_code) == (403, 422)
+    assert total(manager) == "3 contacts"
+
+
+def test_what_was_done_to_some_leads_back_to_the_list_they_were_picked_in(site: Site) -> None:
+    picked = site.a_contact()
+    browser = site.browser("manager")
+    form = browser.page("/contacts?q=ana&columns=email").one("form", id="bulk").fields()
+
+    done = browser.post("/contacts/bulk/set", data={**form, "id": str(picked), "field": "last_name", "value": "Li"})
+
+    assert str(done.url).endswith("/contacts?q=ana&columns=email")

@@ -226,6 +226,23 @@ def test_the_banner_hides_at_none_and_when_dismissed_until_the_next_login(site: 
     assert "2 groups" in site.browser("viewer").page("/contacts").one("div", id="duplicates-banner").text
 
 
+def test_an_export_of_the_list_has_its_columns_and_its_filter(site: Site) -> None:
+    site.a_contact(phone="+44 7911 123456", **{"custom.city": "=Paris"})
+    site.a_contact(first_name="Bo", **{"custom.city": "Lyon"})
+    browser = site.browser("viewer")
+    listed = browser.part("/contacts?custom.city=contains:paris&columns=custom.city,status,hubspot,updated", "list")
+
+    links = [a.attributes["href"] for a in parse(listed.text).every("a") if "download" in a.attributes]
+    shown, everything = (browser.get(address).text.splitlines() for address in links)
+
+    assert shown == [
+        "Name,City,Subscription,HubSpot,Updated",
+        "Ana Duarte,'=Paris,Not Subscribed,not linked,2026-03-09 09:00:00+00:00",
+    ]
+    assert everything[0].startswith("id,first_name,last_name,phone,email,custom.city,")
+    assert len(everything) == 2
+
+
 def test_an_export_holds_what_the_filters_show_and_no_formula(site: Site) -> None:
     site.a_contact(last_name="=1+1", email="ana@example.org")
     site.a_contact(first_name="Bo", email="bo@example.net")

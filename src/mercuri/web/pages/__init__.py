@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from mercuri.web.pages import (
     bulk,
+    bulk_all,
     conflicts,
     connection,
     consent,
@@ -37,6 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     views.router,
     palette.router,
     bulk.router,
+    bulk_all.router,
     imports.router,
     contact.router,
     runs.router,

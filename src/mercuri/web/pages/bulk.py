@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -15,6 +16,7 @@ from mercuri.store import portals
 from mercuri.store.database import Tx
 from mercuri.web import auth, render, words
 from mercuri.web.auth import Form, Manager, actor_of, sent
+from mercuri.web.pages import contact_query
 from mercuri.web.services import app_of
 
 router = APIRouter()
@@ -40,16 +42,17 @@ async def picked(request: Request) -> list[ContactId]:
     return [ContactId(id_) for id_ in sorted(ids) if id_ < 2**63]
 
 
+Sent = Annotated[Form, Depends(sent)]
 Picked = Annotated[list[ContactId], Depends(picked)]
 
 
 @router.post("/contacts/bulk/delete")
-def delete(request: Request, manager: Manager, ids: Picked) -> Response:
+def delete(request: Request, manager: Manager, ids: Picked, form: Sent) -> Response:
     """Take the picked contacts out of every list; the message offers to bring them back."""
     app, actor = app_of(request), actor_of(manager)
-    done = _each(ids, lambda id_: edit.delete_contact(app, manager.workspace, id_, actor))
+    done = each(ids, lambda id_: edit.delete_contact(app, manager.workspace, id_, actor))
     auth.remember(request, manager, deleted_together=done)
-    response = render.see_other(request, "/contacts")
+    response = render.see_other(request, back(form))
     return render.toast(request, response, _said(done, ids, "deleted"), undo="/contacts/bulk/restore")
 
 
@@ -58,13 +61,13 @@ def restore(request: Request, manager: Manager) -> Response:
     """Bring back what this person deleted together last."""
     app, actor = app_of(request), actor_of(manager)
     ids = [ContactId(id_) for id_ in manager.data.get("deleted_together", ())]
-    done = _each(ids, lambda id_: edit.restore_contact(app, manager.workspace, id_, actor))
+    done = each(ids, lambda id_: edit.restore_contact(app, manager.workspace, id_, actor))
     auth.remember(request, manager, deleted_together=[])
     return render.toast(request, render.see_other(request, "/contacts"), _said(done, ids, "brought back"))
 
 
 @router.post("/contacts/bulk/set")
-def set_field(request: Request, manager: Manager, ids: Picked, form: Annotated[Form, Depends(sent)]) -> Response:
+def set_field(request: Request, manager: Manager, ids: Picked, form: Sent) -> Response:
     """Give one field the same value on all picked contacts; each one's history can put the old value back."""
     app, actor = app_of(request), actor_of(manager)
     field, value = form.get("field", ""), form.get("value", "").strip()
@@ -72,12 +75,17 @@ def set_field(request: Request, manager: Manager, ids: Picked, form: Annotated[F
         known = fields(tx)
     if field not in known:
         raise UserError("That field cannot be set for several people at once. Nothing was changed.")
-    done = _each(ids, lambda id_: edit.update_contact(app, manager.workspace, id_, {field: value}, actor))
+    done = each(ids, lambda id_: edit.update_contact(app, manager.workspace, id_, {field: value}, actor))
     said = _said(done, ids, f"changed: {words.field_name(field)} is now {value or 'empty'}")
-    return render.toast(request, render.see_other(request, "/contacts"), said)
+    return render.toast(request, render.see_other(request, back(form)), said)
 
 
-def _each(ids: list[ContactId], act: Callable[[ContactId], object]) -> list[int]:
+def back(form: Form) -> str:
+    """The list that the contacts were picked in."""
+    return contact_query.read(dict(parse_qsl(form.get("list", "")))).address()
+
+
+def each(ids: list[ContactId], act: Callable[[ContactId], object]) -> list[int]:
     """Do it to each; those that are gone or were changed meanwhile are left as they are."""
     done = []
     for id_ in ids:

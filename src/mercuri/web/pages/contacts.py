@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,7 +10,8 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.datastructures import QueryParams
 
 from mercuri.core.contact import Contact, ContactId, PortalId
-from mercuri.engine.csv_export import export_csv
+from mercuri.engine.app import App
+from mercuri.engine.csv_export import export_columns, export_csv
 from mercuri.store import contacts, duplicates, pages, portals
 from mercuri.store.database import Tx
 from mercuri.store.pages import ContactPage
@@ -187,9 +188,20 @@ def dismiss_banner(request: Request, viewer: Viewer) -> Response:
 
 @router.get("/contacts/export.csv")
 def export(request: Request, viewer: Viewer) -> Response:
-    """The contacts that the filters show, all pages of them, as a file."""
-    app = app_of(request)
-    lines = export_csv(app, viewer.workspace, read(request.query_params).query(app.now()))
+    """The contacts that the filters show, all pages of them, as a file that can be imported again."""
+    asked, app = read(request.query_params), app_of(request)
+    return _file(app, export_csv(app, viewer.workspace, asked.query(app.now())))
+
+
+@router.get("/contacts/list.csv")
+def export_list(request: Request, viewer: Viewer) -> Response:
+    """The same contacts with the columns of the list, as a file to read."""
+    asked, app = read(request.query_params), app_of(request)
+    columns = {column.key: column.heading for column in contact_columns.shown(asked.columns)}
+    return _file(app, export_columns(app, viewer.workspace, asked.query(app.now()), columns))
+
+
+def _file(app: App, lines: Iterator[str]) -> Response:
     name = f"contacts-{app.now():%Y-%m-%d}.csv"
     return StreamingResponse(
         lines, media_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{name}"'}
