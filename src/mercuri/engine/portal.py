@@ -17,7 +17,7 @@ from mercuri.engine import failing, optouts, unreadable
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.schedule import next_time
 from mercuri.engine.tokens import PortalTokens, sealed
-from mercuri.errors import HubSpotError, MissingScope, Unauthorised, UserError
+from mercuri.errors import HubSpotError, MissingScope, NotThere, Unauthorised, UserError
 from mercuri.hubspot.client import Account, Calls, Client
 from mercuri.hubspot.oauth import OAuth
 from mercuri.hubspot.pacing import Lane, Limit, Pacer
@@ -235,12 +235,12 @@ def _connect(app: App, ws: WorkspaceId, tokens: Tokens, hub_id: str | None, acto
 def _account(app: App, client: Client, tokens: Tokens, hub_id: str | None) -> Account:
     """Whose portal it is.
 
-    Some static tokens may not ask for the account. Then the app's own credentials can ask about the token; without any,
-    the portal goes by a name of ours, which follows from the token.
+    Some static tokens may not ask for the account, and some stand-ins for HubSpot do not know the call. Then the app's
+    own credentials can ask about the token; without any, the portal goes by a name of ours, made from the token.
     """
     try:
         return client.account()
-    except MissingScope:
+    except (MissingScope, NotThere):
         pass
     if not hub_id and app.settings.hubspot_client_id:
         hub_id = oauth_of(app).introspect(tokens.access).hub_id

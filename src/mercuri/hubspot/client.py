@@ -74,13 +74,13 @@ class Client:
     # The portal and its schema
 
     def account(self) -> Account:
-        """The portal itself. Where a token may not ask (some service keys), no more than its id.
+        """The portal itself. Where it cannot be asked for (some service keys, stand-ins), no more than its id.
 
-        Raises MissingScope when it may not, and no contact exists whose address names the portal.
+        Raises MissingScope or NotThere when it cannot, and no contact exists whose address names the portal.
         """
         try:
             return self._get("other", wire.ACCOUNT, {}, wire.account)
-        except MissingScope:
+        except (MissingScope, NotThere):
             portal_id = self._get("list", wire.CONTACTS, {"limit": "1", "properties": wire.ID}, wire.portal_of)
             if portal_id is None:
                 raise
@@ -106,7 +106,7 @@ class Client:
             pass
         try:
             return self.create_property(spec).unique
-        except MissingScope:
+        except (MissingScope, NotThere):
             return False
         except BadRequest as error:
             return error.status == 409 and any(found.name == name and found.unique for found in self.properties())

@@ -25,6 +25,12 @@ def test_a_page_carries_exactly_the_properties_asked_for():
     assert page.records[0].updated_at is not None
 
 
+def test_the_portal_is_known_from_a_record_where_the_account_is_not():
+    record = {**a_record("51"), "url": "https://app.hubspot.com/contacts/4242/record/0-1/51"}
+
+    assert scripted(ok({}, 404), ok({"results": [record]})).client.account().portal_id == "4242"
+
+
 def test_the_cursor_goes_back_as_it_came():
     hubspot = scripted(a_page())
 

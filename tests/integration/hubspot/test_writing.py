@@ -287,7 +287,7 @@ def test_a_unique_property_is_made_when_it_is_missing():
     assert hubspot.script.bodies()[1]["hasUniqueValue"] is True
 
 
-@pytest.mark.parametrize("refusal", [ok({"category": "MISSING_SCOPES"}, 403), ok({"message": "ten exist"}, 400)])
+@pytest.mark.parametrize("refusal", [ok({"category": "MISSING_SCOPES"}, 403), ok({"message": "ten"}, 400), ok({}, 404)])
 def test_a_unique_property_that_cannot_be_had_is_no_error(refusal):
     hubspot = scripted(ok({"message": "none"}, 404), refusal)
 
