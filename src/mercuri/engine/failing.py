@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from functools import partial
 
 from mercuri.core.contact import ContactId, PortalId, RecordId
 from mercuri.core.retry import WAITS_FOR, FailureClass, class_of, next_try
 from mercuri.engine.work import Work
 from mercuri.errors import BadRequest, HubSpotError, MissingScope, NotThere, RateLimited
 from mercuri.hubspot.errors import explain, refusals
-from mercuri.store import failures, links, outbox
+from mercuri.store import failures, links, outbox, portals
 from mercuri.store.database import Tx
 from mercuri.store.failures import Failure
 from mercuri.store.outbox import Pending
@@ -34,7 +35,7 @@ def note(
     pending: Pending | None = None,
 ) -> None:
     """Put down what HubSpot refused; the pending work is tried again by the ladder, or waits for an edit."""
-    told = explain(error)
+    told = explain(error, partial(portals.property_of, tx, work.portal_id))
     retry_after = timedelta(seconds=error.retry_after) if isinstance(error, RateLimited) else None
     raw = error.raw if isinstance(error, BadRequest) else ""
     kind = class_of(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from mercuri.core.consent import SourceKey
 from mercuri.core.contact import PortalId, WorkspaceId
@@ -163,7 +164,7 @@ def _mark_emails(tx: Tx, portal_id: PortalId, emails: Sequence[str], now: dateti
 def _refused(
     tx: Tx, portal_id: PortalId, item: Pending, key: Key, link: Link | None, error: HubSpotError, now: datetime
 ) -> None:
-    kind, said = class_of(error), explain(error)
+    kind, said = class_of(error), explain(error, partial(portals.property_of, tx, portal_id))
     # Never dropped: what waits for a person is looked at again every night as well.
     again = next_try(kind, item.attempts + 1, now) or next_try(FailureClass.SERVER, 99, now)
     assert again is not None

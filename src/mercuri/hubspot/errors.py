@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mercuri.core.properties import Property
 from mercuri.errors import BadRequest, HubSpotError, MissingScope, NotThere, RateLimited, Unauthorised, Unavailable
 
 #: Seconds to wait after a 429 that does not say how long, by policy; also the longest period it can mean.
@@ -19,6 +20,8 @@ SECONDLY, TEN_SECONDLY, DAILY = 1.0, 10.0, 3600.0
 LOCKED = 2.0
 #: Seconds to park a portal that moves between data centres (477) without saying for how long.
 MOVING = 3600.0
+#: Most options of a property that a sentence lists.
+OPTIONS = 12
 #: Most characters of an answer that are kept to be shown on demand.
 RAW = 4000
 
@@ -99,11 +102,14 @@ def refusals(error: HubSpotError) -> tuple[Refusal, ...]:
     return tuple(_refusal(name, code, text) for (name, code), text in found.items())
 
 
-def explain(error: HubSpotError) -> Refusal:
-    """One plain sentence about any error of HubSpot's, and what to do about it."""
+def explain(error: HubSpotError, known: Callable[[str], Property | None] = lambda name: None) -> Refusal:
+    """One plain sentence about any error of HubSpot's, and what to do about it.
+
+    A property that is `known` by its name is called by its label, and a refused choice comes with the possible ones.
+    """
     first = next(iter(refusals(error)), None)
     if first is not None:
-        return first
+        return _refusal(first.property, first.code, "", known(first.property))
     if isinstance(error, BadRequest) and error.status == 409:
         return Refusal(
             "",
@@ -148,12 +154,19 @@ _WORDS = {
 }
 
 
-def _refusal(name: str, code: str, text: str) -> Refusal:
+def _refusal(name: str, code: str, text: str, known: Property | None = None) -> Refusal:
     if code not in _WORDS and "calculated property" in text:
         code = "READ_ONLY_VALUE"
     words, fix = _WORDS.get(code, ("was refused by HubSpot", "Look at HubSpot's answer, then correct the value."))
-    subject = f"The value of {name}" if name else "A value"
+    subject = f"The value of {f'“{known.label}”' if known else name}" if name else "A value"
+    if code == "INVALID_OPTION" and known is not None and known.options:
+        fix = f"Options: {_offered(known)}. {fix}"
     return Refusal(name, code, f"{subject} {words}.", fix)
+
+
+def _offered(of: Property) -> str:
+    labels = [option.label for option in of.options if not option.hidden]
+    return ", ".join(labels[:OPTIONS]) + (", …" if len(labels) > OPTIONS else "")
 
 
 def _items(body: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

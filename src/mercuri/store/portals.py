@@ -276,6 +276,13 @@ def schema(tx: Tx, portal: PortalId) -> tuple[Property, ...]:
     return tuple(_property(body) for body in tx.run(_SCHEMA, portal=portal).scalars())
 
 
+def property_of(tx: Tx, portal: PortalId, name: str) -> Property | None:
+    """One property of the portal as last seen; None when it has none of that name, or no more."""
+    query = sa.select(_s.body).where(_s.workspace_id == tx.workspace, _s.portal_id == portal, _s.name == name)
+    body = tx.execute(query.where(_s.gone_at.is_(None))).scalar()
+    return None if body is None else _property(body)
+
+
 def gone(tx: Tx, portal: PortalId) -> dict[str, datetime]:
     """Properties that vanished from the portal, and since when."""
     query = sa.select(_s.name, _s.gone_at).where(_s.workspace_id == tx.workspace, _s.portal_id == portal)

@@ -118,7 +118,10 @@ def test_a_value_that_is_no_option_is_tried_again_once_the_options_change(world:
     record, ana = pairs(world)
     world.edit(ana, **{"custom.team": "blue"})
     world.sync()
-    attempts = [failure.attempts for failure in world.failures()]
+    [failure] = world.failures()
+    attempts = [failure.attempts]
+    assert failure.message == "The value of “Team” is not one of its choices in HubSpot."
+    assert failure.fix.startswith("Options: Red. ")
 
     world.clock.advance(3600)
     world.sync()

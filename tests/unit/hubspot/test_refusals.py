@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mercuri.core.properties import Option, Property
 from mercuri.errors import BadRequest, HubSpotError, MissingScope, NotThere, RateLimited, Unauthorised, Unavailable
 from mercuri.hubspot.errors import explain, from_answer, refusals
 
@@ -66,6 +67,18 @@ def test_a_calculated_property_is_recognised_without_its_code():
     refusal = explain(error_of(400, {"message": "Property values were not valid: " + json.dumps(inner)}))
 
     assert refusal.code == "READ_ONLY_VALUE"
+
+
+def test_a_refused_choice_names_the_possible_ones_but_no_more_than_a_sentence_holds():
+    offered = [Option(str(n), f"Choice {n}", hidden=n == 2) for n in range(1, 16)]
+    team = Property("team", "Your team", "enumeration", "select", options=tuple(offered))
+    inner = [{"error": "INVALID_OPTION", "name": "team", "message": "secret was not one of the allowed options"}]
+
+    refusal = explain(error_of(400, {"message": json.dumps(inner)}), {"team": team}.get)
+
+    assert refusal.message == "The value of “Your team” is not one of its choices in HubSpot."
+    assert refusal.fix.startswith("Options: Choice 1, Choice 3, Choice 4, ")
+    assert "Choice 13, …. Add the choice" in refusal.fix
 
 
 @pytest.mark.parametrize(
