@@ -120,7 +120,8 @@ def test_safe_groups_are_merged_at_once_and_taken_back_at_once(page: Page) -> No
     page.get_by_role("link", name="in bulk").first.click()
     page.get_by_role("button", name="Undo all").click()
 
-    expect(page.locator(".toast")).to_contain_text("3 merges taken back.")
+    expect(page.locator("#batch[data-state='undone']")).to_contain_text("This bulk merge was taken back.")
+    page.get_by_role("link", name="All groups").click()
     expect(page.locator("tr[data-row]")).to_have_count(4)
 
 

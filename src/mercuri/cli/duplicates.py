@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mercuri.cli.edge import say
-from mercuri.cli.output import Id, Json, emit, table
+from mercuri.cli.output import LARGEST_ID, Id, Json, emit, table
 from mercuri.cli.session import Session, session
 
 if TYPE_CHECKING:
-    from mercuri.store.merges import Batch
-    from mercuri.web.api.duplicate_models import GroupOut
+    from mercuri.web.api.duplicate_models import BatchOut, GroupOut
 
 app = typer.Typer(help="Contacts that share a phone number or e-mail.", no_args_is_help=True)
 merges = typer.Typer(help="Merges that were made.", no_args_is_help=True)
@@ -53,7 +53,7 @@ def _names(group: GroupOut) -> str:
 @app.command("merge")
 def merge(
     group: Id,
-    survivor: Annotated[int | None, typer.Option(min=1, help="The contact that remains.")] = None,
+    survivor: Annotated[int | None, typer.Option(min=1, max=LARGEST_ID, help="The contact that remains.")] = None,
     override: Annotated[bool, typer.Option(help="Also members that were told apart.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -90,18 +90,12 @@ def dismiss(group: Id, as_json: Json = False) -> None:
 def merge_safe(preview: Annotated[bool, typer.Option(help="Only count.")] = False, as_json: Json = False) -> None:
     """Merge every group that is certainly one person; one undo takes all of it back."""
     from mercuri.engine import dedupe
-    from mercuri.web.api.duplicate_models import BatchOut, SafeOut
 
     with session() as s:
         if preview:
-            safe = SafeOut.model_validate(dedupe.preview_safe(s.app, s.ws))
-            if as_json:
-                emit(safe)
-            else:
-                say(f"{safe.groups:,} groups ({safe.contacts:,} contacts) would be merged. Nothing was changed.")
-                _tell_skipped(safe.skipped)
+            _preview(s, as_json)
             return
-        batch = BatchOut.model_validate(_done(s, dedupe.merge_safe(s.app, s.ws, s.actor).id))
+        batch = _done(s, dedupe.merge_safe(s.app, s.ws, s.actor).id)
     if as_json:
         emit({**batch.model_dump(mode="json"), "batch_id": batch.id})
         return
@@ -109,20 +103,38 @@ def merge_safe(preview: Annotated[bool, typer.Option(help="Only count.")] = Fals
     _tell_skipped(batch.skipped)
 
 
-def _done(s: Session, batch_id: int) -> Batch:
-    """See a bulk merge to its end; others may work on it too, each goes on from the last step that was stored."""
+def _preview(s: Session, as_json: bool) -> None:
     from mercuri.engine import dedupe
-    from mercuri.store import merges as stored
+    from mercuri.web.api.duplicate_models import SafeOut
 
-    while True:
+    safe = dedupe.preview_safe(s.app, s.ws)
+    while safe.reached is not None:
+        safe = dedupe.preview_safe(s.app, s.ws, safe)
+    if as_json:
+        emit(SafeOut.of(safe))
+        return
+    say(f"{safe.groups:,} groups ({safe.contacts:,} contacts) would be merged. Nothing was changed.")
+    _tell_skipped(safe.skipped)
+
+
+def _done(s: Session, batch_id: int) -> BatchOut:
+    """See a bulk merge or its undo to its end; others may work on it too, each goes on from the last step stored."""
+    from mercuri.engine import dedupe
+
+    while _batch(s, batch_id).state in ("running", "undoing"):
         dedupe.work_on_batches(s.app, s.ws)
-        with s.app.db.read(s.ws) as tx:
-            batch = stored.batch(tx, batch_id)
-        if batch.state != "running":
-            return batch
+    return _batch(s, batch_id)
 
 
-def _tell_skipped(skipped: dict[str, int]) -> None:
+def _batch(s: Session, batch_id: int) -> BatchOut:
+    from mercuri.store import merges as stored
+    from mercuri.web.api.duplicate_models import BatchOut
+
+    with s.app.db.read(s.ws) as tx:
+        return BatchOut.of(stored.batch(tx, batch_id), stored.standing(tx, batch_id))
+
+
+def _tell_skipped(skipped: Mapping[str, int]) -> None:
     for reason, number in sorted(skipped.items()):
         say(f"  left alone: {number:,} ({reason})")
 
@@ -171,11 +183,26 @@ def undo(
 def undo_batch(batch_id: Id, as_json: Json = False) -> None:
     """Take a whole bulk merge back."""
     from mercuri.engine import dedupe
-    from mercuri.web.api.duplicate_models import BatchOut, UndoneBatch
 
     with session() as s:
-        batch, refused = dedupe.undo_batch(s.app, s.ws, batch_id, s.actor)
+        dedupe.undo_batch(s.app, s.ws, batch_id, s.actor)
+        batch = _done(s, batch_id)
     if as_json:
-        emit(UndoneBatch(batch=BatchOut.model_validate(batch), refused=refused))
-    else:
-        say(f"Bulk merge {batch_id} is taken back, but for {len(refused)} merges that more happened after.")
+        emit(batch)
+        return
+    rest = f", but for {batch.standing:,} merges that more happened after" if batch.standing else ""
+    say(f"Bulk merge {batch_id} is taken back{rest}.")
+
+
+@merges.command("cancel-batch")
+def cancel_batch(batch_id: Id, as_json: Json = False) -> None:
+    """Stop a bulk merge, or its undo; what was done stays."""
+    from mercuri.engine import dedupe
+
+    with session() as s:
+        dedupe.cancel_batch(s.app, s.ws, batch_id, s.actor)
+        batch = _batch(s, batch_id)
+    if as_json:
+        emit(batch)
+        return
+    say(f"Bulk merge {batch_id} is stopped: {batch.done:,} groups were merged, {batch.standing:,} of them still are.")

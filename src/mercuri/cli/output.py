@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-Id = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1)]  # the greatest number that a database holds
+LARGEST_ID = 2**63 - 1  # that a database holds
+Id = Annotated[int, typer.Argument(metavar="ID", min=1, max=LARGEST_ID)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 

@@ -7,8 +7,10 @@ them, and what they decide), merging, unmerging, bulk_merging, and hubspot_mergi
 from __future__ import annotations
 
 from mercuri.engine.bulk_merging import SafePreview as SafePreview
+from mercuri.engine.bulk_merging import cancel_batch as cancel_batch
 from mercuri.engine.bulk_merging import merge_safe as merge_safe
 from mercuri.engine.bulk_merging import preview_safe as preview_safe
+from mercuri.engine.bulk_merging import undo_batch as undo_batch
 from mercuri.engine.bulk_merging import work_on_batches as work_on_batches
 from mercuri.engine.grouping import GroupView as GroupView
 from mercuri.engine.grouping import PossibleView as PossibleView
@@ -37,6 +39,5 @@ from mercuri.engine.regrouping import drain as drain
 from mercuri.engine.regrouping import nightly_check as nightly_check
 from mercuri.engine.regrouping import rebuild as rebuild
 from mercuri.engine.unmerging import Unmerged as Unmerged
-from mercuri.engine.unmerging import undo_batch as undo_batch
 from mercuri.engine.unmerging import undo_merge as undo_merge
 from mercuri.store.duplicates import GroupQuery as GroupQuery

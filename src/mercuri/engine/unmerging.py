@@ -18,11 +18,8 @@ from mercuri.store.changes import WHOLE, Change
 from mercuri.store.contact_rows import Held
 from mercuri.store.database import Tx
 from mercuri.store.match_keys import Apart
-from mercuri.store.merges import Batch, Merge
+from mercuri.store.merges import Merge
 from mercuri.store.times import from_ms, maybe_moment
-
-#: How many merges of a batch are taken back in one transaction.
-_STEP = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +42,6 @@ def undo_merge(app: App, ws: WorkspaceId, merge_id: int, actor: Actor, *, confir
         done = undo_now(tx, merges.get(tx, merge_id, lock=True), actor, app.now(), confirm=confirm)
     app.wake()
     return done
-
-
-def undo_batch(app: App, ws: WorkspaceId, batch_id: int, actor: Actor) -> tuple[Batch, list[int]]:
-    """Take every merge of a batch back, newest first; and those that could not be, since more happened after them."""
-    require(actor, "manager")
-    refused: list[int] = []
-    while True:
-        with app.db.write(ws) as tx:
-            batch = merges.batch(tx, batch_id, lock=True)
-            if batch.state == "running":
-                raise Clash("This bulk merge is still running. Nothing was undone; wait for its end.")
-            left = [one for one in merges.of_batch(tx, batch_id, limit=_STEP + len(refused)) if one.id not in refused]
-            for one in left:
-                refused += _tried(tx, one, actor, app.now())
-            if not left:
-                merges.save_batch(
-                    tx, batch_id, state="undone", done=batch.done, skipped=batch.skipped, reached=batch.reached
-                )
-                batch = merges.batch(tx, batch_id)
-        if not left:
-            app.wake()
-            return batch, refused
-
-
-def _tried(tx: Tx, one: Merge, actor: Actor, at: datetime) -> list[int]:
-    try:
-        undo_now(tx, one, actor, at)
-    except UserError:
-        return [one.id]
-    return []
 
 
 def undo_now(tx: Tx, merge: Merge, actor: Actor, at: datetime, *, confirm: bool = False) -> Unmerged:

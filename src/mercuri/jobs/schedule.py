@@ -99,10 +99,14 @@ def take_in(app: App, _: WorkspaceId) -> None:
 
 
 def settle_duplicates(app: App, ws: WorkspaceId) -> None:
-    """Finish what others began: groups that wait, bulk merges, and the merges in HubSpot whose hold is over."""
+    """Finish what others began: groups that wait, and the merges in HubSpot whose hold is over."""
     dedupe.drain(app, ws)
-    dedupe.work_on_batches(app, ws)
     dedupe.hubspot_merges_due(app, ws)
+
+
+def merge_in_bulk(app: App, ws: WorkspaceId) -> None:
+    """A turn of the bulk merges, and of their undos; short, so that a worker that stops need not wait for their end."""
+    dedupe.work_on_batches(app, ws)
 
 
 def check_duplicates(app: App, ws: WorkspaceId) -> None:
@@ -131,6 +135,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty("scheduled runs", timedelta(seconds=5), start_scheduled),
     Duty("sweeps", timedelta(minutes=1), start_sweeps),
     Duty("duplicates", timedelta(seconds=2), settle_duplicates, always=True),
+    Duty("bulk merges", timedelta(0), merge_in_bulk, always=True),
     Duty("check of duplicates", timedelta(days=1), check_duplicates),
     Duty("old rows", timedelta(hours=6), forget, always=True),
 )

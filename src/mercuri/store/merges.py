@@ -47,7 +47,11 @@ _TELLING = ("merging", "held", "failed", "done", "cancelled", "none")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A bulk merge: running, done or undone; `done` of `total` groups were merged, `skipped` counts by reason."""
+    """A bulk merge: running, done, cancelled, undoing or undone.
+
+    Of the `total` groups that there were when it began, `done` were merged; `skipped` counts those left alone by
+    reason. `reached` is the last group that was looked at; while undoing, the last merge.
+    """
 
     id: int
     actor: str
@@ -57,6 +61,20 @@ class Batch:
     skipped: Mapping[str, int]
     at: datetime
     reached: int = 0
+    undone_by: str = ""
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it has not come to an end."""
+        return self.state in _AT_WORK
+
+    @property
+    def looked_at(self) -> int:
+        """How many groups were looked at so far."""
+        return self.done + sum(self.skipped.values())
+
+
+_AT_WORK = ("running", "undoing")
 
 
 def add(
@@ -100,22 +118,23 @@ def recent(tx: Tx, *, before: int | None = None, limit: int = 50) -> list[Merge]
     return _merges(tx, tx.execute(select(schema.merge).where(mine).order_by(_m.id.desc()).limit(limit)).all())
 
 
-def of_batch(tx: Tx, batch: int, *, limit: int = 50) -> list[Merge]:
-    """The merges of a batch that stand, newest first."""
-    mine = and_(_m.workspace_id == tx.workspace, _m.batch_id == batch, _m.undone_at.is_(None))
+def of_batch(tx: Tx, batch: int, *, before: int, limit: int) -> list[Merge]:
+    """The merges of a batch that stand and were made before another one, newest first."""
+    mine = and_(_m.workspace_id == tx.workspace, _m.batch_id == batch, _m.id < before, _m.undone_at.is_(None))
     return _merges(tx, tx.execute(select(schema.merge).where(mine).order_by(_m.id.desc()).limit(limit)).all())
 
 
 def later(tx: Tx, merge: Merge) -> Merge | None:
     """The newest merge that stands and was made after this one into or out of the same survivor."""
     mine = and_(_m.workspace_id == tx.workspace, _m.id > merge.id, _m.undone_at.is_(None))
+    # Who went into another contact says into which: both are found by the survivor, and no merge but theirs is read.
+    c = schema.contact.c
+    into = select(c.merged_into).where(c.workspace_id == tx.workspace, c.id == merge.survivor).scalar_subquery()
     # `absorbed` is a list of numbers as text: each stands between a bracket or a space and a comma or a bracket.
     gone = or_(*(_m.absorbed.like(f"%{left}{merge.survivor}{right}%") for left in "[ " for right in ",]"))
-    rows = tx.execute(
-        select(schema.merge).where(mine, or_(_m.survivor_id == merge.survivor, gone)).order_by(_m.id.desc()).limit(1)
-    )
-    found = rows.first()
-    return _merges(tx, [found])[0] if found else None
+    either = or_(_m.survivor_id == merge.survivor, gone)
+    found = tx.execute(select(_m.id).where(mine, _m.survivor_id.in_([merge.survivor, into]), either)).scalars().all()
+    return get(tx, max(found)) if found else None
 
 
 def set_undone(tx: Tx, id_: int, at: datetime) -> None:
@@ -142,9 +161,9 @@ def batch(tx: Tx, id_: int, *, lock: bool = False) -> Batch:
     return _batch(row)
 
 
-def running(tx: Tx) -> list[Batch]:
+def at_work(tx: Tx) -> list[Batch]:
     """Bulk merges that are not at their end."""
-    found = select(schema.merge_batch).where(_b.workspace_id == tx.workspace, _b.state == "running").order_by(_b.id)
+    found = select(schema.merge_batch).where(_b.workspace_id == tx.workspace, _b.state.in_(_AT_WORK)).order_by(_b.id)
     return [_batch(row) for row in tx.execute(found)]
 
 
@@ -154,15 +173,29 @@ def standing(tx: Tx, id_: int) -> int:
     return int(tx.execute(select(func.count()).select_from(schema.merge).where(mine)).scalar_one())
 
 
-def save_batch(tx: Tx, id_: int, *, state: str, done: int, skipped: Mapping[str, int], reached: int) -> None:
+def save_batch(tx: Tx, batch: Batch) -> None:
     """Note how far a bulk merge is."""
-    values = {"state": state, "done": done, "skipped": json.dumps(dict(skipped)), "reached": reached}
-    tx.execute(update(schema.merge_batch).where(_b.workspace_id == tx.workspace, _b.id == id_).values(values))
+    values = {
+        "state": batch.state,
+        "done": batch.done,
+        "skipped": json.dumps(dict(batch.skipped)),
+        "reached": batch.reached,
+        "undone_by": batch.undone_by,
+    }
+    tx.execute(update(schema.merge_batch).where(_b.workspace_id == tx.workspace, _b.id == batch.id).values(values))
 
 
 def _batch(row: Row[Any]) -> Batch:
     return Batch(
-        row.id, row.actor, row.state, row.total, row.done, json.loads(row.skipped), from_ms(row.at), row.reached
+        id=row.id,
+        actor=row.actor,
+        state=row.state,
+        total=row.total,
+        done=row.done,
+        skipped=json.loads(row.skipped),
+        at=from_ms(row.at),
+        reached=row.reached,
+        undone_by=row.undone_by,
     )
 
 

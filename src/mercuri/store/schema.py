@@ -638,12 +638,13 @@ merge_batch = Table(
     _id(),
     _workspace(),
     Column("actor", Text, nullable=False),
-    Column("state", Text, nullable=False),  # running | done | undone
+    Column("state", Text, nullable=False),  # running | done | cancelled | undoing | undone
     Column("total", Integer, nullable=False),
     Column("done", Integer, nullable=False, server_default="0"),
-    Column("reached", BigInteger, nullable=False, server_default="0"),  # the last group that was looked at
+    Column("reached", BigInteger, nullable=False, server_default="0"),  # the last group, or merge, that was looked at
     Column("skipped", Text, nullable=False, server_default="{}"),
     Column("at", BigInteger, nullable=False),
+    Column("undone_by", Text, nullable=False, server_default=""),
 )
 
 TABLES: tuple[Table, ...] = tuple(metadata.sorted_tables)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.support.api import Api
 from tests.support.world import World
 
-from mercuri.engine import dedupe
+from mercuri.engine import bulk_merging, dedupe
 
 PHONE = "+44 7911 123456"
 
@@ -97,11 +98,28 @@ def test_a_bulk_merge_is_previewed_done_and_taken_back_as_one(world: World, api:
     asked = api.asked("POST", "/duplicates/merge-safe", 202)
     dedupe.work_on_batches(world.app, world.ws)
 
-    assert preview == {"groups": 3, "contacts": 6, "skipped": {}}
+    assert preview == {"groups": 3, "contacts": 6, "skipped": {}, "next_cursor": None}
     batch = api.asked("GET", f"/merge-batches/{asked['batch_id']}", 200)
     assert (batch["state"], batch["done"], len(world.contacts())) == ("done", 3, 3)
-    undone = api.asked("POST", f"/merge-batches/{asked['batch_id']}/undo", 200)
-    assert (undone["batch"]["state"], undone["refused"], len(world.contacts())) == ("undone", [], 6)
+    asked_back = api.asked("POST", f"/merge-batches/{asked['batch_id']}/undo", 202)
+    undone = api.asked("GET", f"/merge-batches/{asked['batch_id']}", 200)
+    assert (asked_back["state"], asked_back["standing"]) == ("undoing", 3)
+    assert (undone["state"], undone["standing"], len(world.contacts())) == ("undone", 0, 6)
+    api.asked("POST", f"/merge-batches/{asked['batch_id']}/cancel", 409)
+
+
+def test_a_preview_of_many_groups_comes_in_parts(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_merging, "_PREVIEW", 2)
+    for number in range(3):
+        for name in ("Ana", "Ana"):
+            world.create(first_name=name, email=f"ana{number}@example.org")
+
+    first = api.asked("POST", "/duplicates/merge-safe", 200, json={"preview": True})
+    rest = api.asked("POST", "/duplicates/merge-safe", 200, json={"preview": True, "cursor": first["next_cursor"]})
+
+    assert [(part["groups"], part["contacts"]) for part in (first, rest)] == [(2, 4), (1, 2)]
+    assert rest["next_cursor"] is None
+    api.asked("POST", "/duplicates/merge-safe", 400, json={"preview": True, "cursor": "x"})
 
 
 def test_merges_are_listed_newest_first(world: World, api: Api) -> None:
@@ -126,5 +144,6 @@ def test_what_is_not_there_cannot_be_merged_or_undone(api: Api) -> None:
     api.asked("POST", "/merges/1/hubspot", 404, json={"action": "now"})
     api.asked("GET", "/merge-batches/1", 404)
     api.asked("POST", "/merge-batches/1/undo", 404)
+    api.asked("POST", "/merge-batches/1/cancel", 404)
     api.asked("DELETE", "/duplicates/shared-values/1", 404)
     api.asked("POST", "/duplicates/shared-values", 400, json={"kind": "phone", "value": "none"})

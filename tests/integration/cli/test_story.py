@@ -342,7 +342,9 @@ def test_only_the_export_offers_json_lines(terminal: Terminal) -> None:
         ("runs", "show", "ID"),
         ("conflicts", "resolve", "ID", "--take", "hubspot"),
         ("duplicates", "merge", "ID"),
+        ("duplicates", "merge", "1", "--survivor", "ID"),
         ("merges", "undo", "ID"),
+        ("merges", "cancel-batch", "ID"),
     ],
     ids=" ".join,
 )

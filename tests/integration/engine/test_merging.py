@@ -353,45 +353,7 @@ def test_possible_pairs_are_listed_apart_and_can_be_dismissed(team: Team) -> Non
     assert len(dedupe.possible_pairs(team.app, team.ws)[0]) == 1
 
 
-# --- in bulk ------------------------------------------------------------------------------------------------------
-
-
-def test_safe_groups_are_merged_in_bulk_and_taken_back_as_one(team: Team) -> None:
-    ana, a = ana_and_a(team)
-    bo = team.add(first_name="Bo", last_name="Lind", email="bo@example.org")
-    bob = team.add(first_name="Bo", last_name="Lind", email="BO@example.org")
-    zoe = team.add(first_name="Zoe", phone="+44 7400 123456")
-    max_ = team.add(first_name="Max", phone="+44 7400 123456")
-    before = team.groups()
-
-    preview = dedupe.preview_safe(team.app, team.ws)
-    batch = dedupe.merge_safe(team.app, team.ws, MANAGER)
-    dedupe.work_on_batches(team.app, team.ws)
-
-    assert (preview.groups, preview.contacts, preview.skipped) == (2, 4, {"names differ": 1})
-    assert team.groups() == {zoe: (zoe, max_)}
-    assert {team.contact(i).merged_into for i in (a, bob)} <= {ana, bo, None}
-    undone, refused = dedupe.undo_batch(team.app, team.ws, batch.id, MANAGER)
-    assert (undone.state, undone.done, undone.skipped, refused) == ("undone", 2, {"names differ": 1}, [])
-    assert team.groups() == before
-    team.check()
-
-
-def test_a_bulk_merge_that_died_goes_on_where_it_was(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mercuri.engine import bulk_merging
-
-    for n in range(5):
-        team.add(first_name="Ana", email=f"p{n}@example.org")
-        team.add(first_name="Ana", email=f"p{n}@example.org")
-    monkeypatch.setattr(bulk_merging, "_STEP", 2)
-    batch = dedupe.merge_safe(team.app, team.ws, MANAGER)
-    assert bulk_merging._step(team.app, team.ws, batch.id)
-
-    dedupe.work_on_batches(team.app, team.ws)
-
-    assert team.groups() == {}
-    with pytest.raises(NotFound):
-        dedupe.undo_batch(team.app, team.ws, batch.id + 1, MANAGER)
+# --- the check at night -----------------------------------------------------------------------------------------------
 
 
 def test_the_nightly_check_finds_and_mends_what_is_wrong(team: Team) -> None:

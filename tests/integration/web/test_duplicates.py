@@ -7,7 +7,7 @@ from tests.support.html import Element, parse
 from tests.support.web import OWNER, Site
 
 from mercuri.core.contact import ContactId
-from mercuri.engine import dedupe, edit
+from mercuri.engine import bulk_merging, dedupe, edit
 
 PHONE = "+44 7911 123456"
 
@@ -169,8 +169,43 @@ def test_safe_groups_are_previewed_merged_and_taken_back_together(site: Site) ->
     page = browser.page(answer.url.path)
     assert page.one("section", id="batch").attributes["data-state"] == "done"
     assert [list(members) for members in _groups(site)] == [[one, one + 1]]
-    browser.submit(next(f for f in page.every("form") if f.attributes.get("action", "").endswith("/undo")))
+    browser.submit(form(page, f"{answer.url.path}/undo"))
+    page = browser.page(answer.url.path)
+    assert page.one("section", id="batch").attributes["data-state"] == "undone"
     assert groups(site) == 2
+
+
+def test_a_preview_of_many_groups_counts_on_by_itself(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_merging, "_PREVIEW", 1)
+    for number in range(3):
+        site.a_contact(email=f"ana{number}@example.org")
+        site.a_contact(email=f"ana{number}@example.org")
+    browser = site.browser("manager")
+
+    page = browser.page("/duplicates/safe")
+    assert "1 of 3 groups are judged so far" in page.text
+    further = page.one("section", id="safe").attributes["hx-get"]
+    second = parse(browser.part(further).text).one("section", id="safe")
+    third = parse(browser.part(second.attributes["hx-get"]).text).one("section", id="safe")
+    last = parse(browser.part(third.attributes["hx-get"]).text).one("section", id="safe")
+
+    assert "3 groups (6 contacts) would be merged" in last.text
+    assert "hx-get" not in last.attributes
+    assert "1 group (2 contacts)" in browser.page(further.replace("after=", "after=9")).text  # not where it was
+
+
+def test_a_bulk_merge_shows_how_far_it_is_and_can_be_stopped(site: Site) -> None:
+    a_pair(site)
+    started = dedupe.merge_safe(site.services.app, site.services.default_workspace, OWNER)
+    browser = site.browser("manager")
+
+    page = browser.page(f"/duplicates/batches/{started.id}")
+    assert "0 of 1 group looked at, 0 merged" in page.text
+    assert page.one("progress").attributes["max"] == "1"
+    answer = browser.submit(form(page, f"/duplicates/batches/{started.id}/cancel"))
+
+    assert "This was stopped: of 1 group, 0 were merged" in parse(answer.text).text
+    assert groups(site) == 1
 
 
 def _groups(site: Site) -> list[tuple[int, ...]]:

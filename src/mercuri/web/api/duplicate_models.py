@@ -7,10 +7,11 @@ from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
+from mercuri.engine.bulk_merging import SafePreview
 from mercuri.engine.grouping import GroupView, PossibleView, SharedView
 from mercuri.engine.merging import MergeDone
 from mercuri.store import hubspot_merges as merge_rows
-from mercuri.store.merges import Merge
+from mercuri.store.merges import Batch, Merge
 from mercuri.web.api.models import Contact, Id, In, Out
 
 
@@ -184,17 +185,28 @@ class DismissIn(In):
 
 
 class SafeIn(In):
-    """Only count, or really merge."""
+    """Only count, from `cursor` on, or really merge."""
 
     preview: bool = False
+    cursor: Annotated[str | None, Field(max_length=100)] = None
 
 
 class SafeOut(Out):
-    """What a bulk merge would do; `skipped` counts the groups left alone by reason."""
+    """What a bulk merge would do; `skipped` counts the groups left alone by reason.
+
+    A part of many groups: with a `next_cursor` there are more, whose counts are to be added.
+    """
 
     groups: int
     contacts: int
     skipped: dict[str, int]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, preview: SafePreview) -> SafeOut:
+        """The counts as the API shows them."""
+        cursor = None if preview.reached is None else str(preview.reached)
+        return cls(groups=preview.groups, contacts=preview.contacts, skipped=dict(preview.skipped), next_cursor=cursor)
 
 
 class BatchAsked(Out):
@@ -204,22 +216,36 @@ class BatchAsked(Out):
 
 
 class BatchOut(Out):
-    """A bulk merge: running, done or undone; `done` of `total` groups were merged."""
+    """A bulk merge: running, done, cancelled, undoing or undone.
+
+    Of the `total` groups that there were, `done` were merged, and `standing` of these merges were not taken back;
+    `skipped` counts the groups left alone by reason.
+    """
 
     id: int
     state: str
     total: int
     done: int
+    standing: int
     skipped: dict[str, int]
     actor: str
+    undone_by: str
     at: datetime
 
-
-class UndoneBatch(Out):
-    """A bulk merge that was taken back, but for the merges in `refused`: more happened after them."""
-
-    batch: BatchOut
-    refused: list[int]
+    @classmethod
+    def of(cls, batch: Batch, standing: int) -> BatchOut:
+        """The bulk merge as the API shows it."""
+        return cls(
+            id=batch.id,
+            state=batch.state,
+            total=batch.total,
+            done=batch.done,
+            standing=standing,
+            skipped=dict(batch.skipped),
+            actor=batch.actor,
+            undone_by=batch.undone_by,
+            at=batch.at,
+        )
 
 
 class SharedIn(In):

@@ -10,7 +10,7 @@ from mercuri.core.contact import PortalId
 from mercuri.engine import dedupe
 from mercuri.store import duplicates, merges
 from mercuri.store.duplicates import GroupQuery
-from mercuri.web.api.access import Manager, Reader
+from mercuri.web.api.access import Caller, Manager, Reader
 from mercuri.web.api.duplicate_models import (
     BatchAsked,
     BatchOut,
@@ -30,7 +30,6 @@ from mercuri.web.api.duplicate_models import (
     SharedIn,
     SharedOut,
     UndoIn,
-    UndoneBatch,
     UndoneOut,
 )
 from mercuri.web.api.models import Contact
@@ -94,15 +93,20 @@ def unshare(who: Manager, value_id: IdPath) -> None:
 def merge_safe(
     who: Manager, response: Response, tasks: BackgroundTasks, body: SafeIn = SafeIn()
 ) -> SafeOut | BatchAsked:
-    """Merge every group that is certainly one person (202 with a batch), or only count them (`preview`)."""
+    """Merge every group that is certainly one person (202 with a batch), or only count the next ones (`preview`)."""
     if body.preview:
-        return SafeOut.model_validate(dedupe.preview_safe(who.app, who.ws))
+        start = dedupe.SafePreview(reached=starting_at(body.cursor) or 0)
+        return SafeOut.of(dedupe.preview_safe(who.app, who.ws, start))
     batch = dedupe.merge_safe(who.app, who.ws, who.actor)
-    # A worker that is there takes part; none is needed.
+    _work(who, batch, response, tasks)
+    return BatchAsked(batch_id=batch.id)
+
+
+def _work(who: Caller, batch: merges.Batch, response: Response, tasks: BackgroundTasks) -> None:
+    """Begin with a batch once the answer is sent; what is left is a worker's."""
     tasks.add_task(dedupe.work_on_batches, who.app, who.ws)
     response.status_code = 202
     response.headers["Location"] = f"/api/v1/merge-batches/{batch.id}"
-    return BatchAsked(batch_id=batch.id)
 
 
 @router.get("/duplicates/{group_id}")
@@ -159,13 +163,20 @@ def decide_in_hubspot(who: Manager, merge_id: IdPath, body: HubSpotIn) -> HubSpo
 
 @router.get("/merge-batches/{batch_id}")
 def read_batch(who: Reader, batch_id: IdPath) -> BatchOut:
-    """How far a bulk merge is."""
+    """How far a bulk merge, or its undo, is."""
     with who.app.db.read(who.ws) as tx:
-        return BatchOut.model_validate(merges.batch(tx, batch_id))
+        return BatchOut.of(merges.batch(tx, batch_id), merges.standing(tx, batch_id))
 
 
-@router.post("/merge-batches/{batch_id}/undo")
-def undo_batch(who: Manager, batch_id: IdPath) -> UndoneBatch:
-    """Take every merge of a bulk merge back, newest first."""
-    batch, refused = dedupe.undo_batch(who.app, who.ws, batch_id, who.actor)
-    return UndoneBatch(batch=BatchOut.model_validate(batch), refused=refused)
+@router.post("/merge-batches/{batch_id}/undo", status_code=202)
+def undo_batch(who: Manager, batch_id: IdPath, response: Response, tasks: BackgroundTasks) -> BatchOut:
+    """Take every merge of a bulk merge back, newest first; what more happened after stays merged."""
+    _work(who, dedupe.undo_batch(who.app, who.ws, batch_id, who.actor), response, tasks)
+    return read_batch(who, batch_id)
+
+
+@router.post("/merge-batches/{batch_id}/cancel")
+def cancel_batch(who: Manager, batch_id: IdPath) -> BatchOut:
+    """Stop a bulk merge, or its undo, after the step under way; what was done stays."""
+    dedupe.cancel_batch(who.app, who.ws, batch_id, who.actor)
+    return read_batch(who, batch_id)

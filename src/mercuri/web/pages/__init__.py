@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from mercuri.web.pages import (
     bulk,
     bulk_all,
+    bulk_merges,
     conflicts,
     connection,
     consent,
@@ -43,6 +44,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     contact.router,
     runs.router,
     conflicts.router,
+    bulk_merges.router,
     duplicates.router,
     connection.router,
     mapping.router,

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
-from starlette.background import BackgroundTask
 
 from mercuri.core.contact import Contact, ContactId, PortalId
 from mercuri.engine import consent_setup, dedupe
@@ -154,44 +153,6 @@ def tell_pair_apart(request: Request, manager: Manager, form: Sent) -> Response:
         raise NotFound("There is no such pair of contacts.")
     dedupe.dismiss_pair(app_of(request), manager.workspace, pair[0], pair[1], actor_of(manager))
     return render.toast(request, render.see_other(request, "/duplicates/possible"), "Remembered as two people.")
-
-
-# --- in bulk ------------------------------------------------------------------------------------------------------
-
-
-@router.get("/duplicates/safe")
-def safe(request: Request, viewer: Viewer) -> Response:
-    """What a bulk merge would do."""
-    return _page(request, "duplicates_safe.html", preview=dedupe.preview_safe(app_of(request), viewer.workspace))
-
-
-@router.post("/duplicates/safe")
-def merge_safe(request: Request, manager: Manager) -> Response:
-    """Merge all safe groups; a worker that is there takes part, and none is needed."""
-    app = app_of(request)
-    batch = dedupe.merge_safe(app, manager.workspace, actor_of(manager))
-    response = render.see_other(request, f"/duplicates/batches/{batch.id}")
-    response.background = BackgroundTask(dedupe.work_on_batches, app, manager.workspace)
-    return response
-
-
-@router.get("/duplicates/batches/{batch_id}")
-def batch(request: Request, viewer: Viewer, batch_id: IdPath) -> Response:
-    """How far a bulk merge is; for htmx the moving part."""
-    with app_of(request).db.read(viewer.workspace) as tx:
-        found, standing = merges.batch(tx, batch_id), merges.standing(tx, batch_id)
-    template = "parts/merge_batch.html" if render.is_htmx(request) else "duplicates_batch.html"
-    return _page(request, template, batch=found, standing=standing)
-
-
-@router.post("/duplicates/batches/{batch_id}/undo")
-def undo_batch(request: Request, manager: Manager, batch_id: IdPath) -> Response:
-    """Take a bulk merge back."""
-    found, refused = dedupe.undo_batch(app_of(request), manager.workspace, batch_id, actor_of(manager))
-    said = f"{words.counted(found.done - len(refused), 'merge')} taken back."
-    if refused:
-        said += f" {words.counted(len(refused), 'merge')} stay: more happened after them."
-    return render.toast(request, render.see_other(request, "/duplicates"), said, tone="bad" if refused else "")
 
 
 # --- one group ------------------------------------------------------------------------------------------------------
