@@ -157,6 +157,16 @@ def test_the_list_is_searched_and_filtered(world: World, api: Api) -> None:
     assert api.asked("GET", "/contacts?status=subscribed", 200)["items"] == []
 
 
+def test_a_parameter_without_a_value_is_not_given(world: World, api: Api) -> None:
+    world.create(first_name="Ana")
+    jose = world.create(first_name="José")
+
+    found = api.asked("GET", "/contacts?q=Jos%C3%A9&status=&duplicate=&portal=&cursor=&limit=", 200)
+
+    assert [c["id"] for c in found["items"]] == [jose]
+    assert api.asked("GET", "/conflicts?cursor=", 200)["items"] == []
+
+
 @pytest.mark.parametrize(
     ("method", "address", "body", "status"),
     [

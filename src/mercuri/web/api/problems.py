@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import structlog
 from fastapi import HTTPException, Request, Response
@@ -65,13 +66,17 @@ class ApiProblem(Exception):
 
 
 class ProblemRoute(APIRoute):
-    """A route whose errors are problem documents, whatever the rest of the application does with its own."""
+    """A route whose errors are problem documents, whatever the rest of the application does with its own.
+
+    A parameter of the address without a value (`?q=ana&cursor=`) counts as not given.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler with the table around it."""
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
+            request.scope["query_string"] = _given(request.scope["query_string"])
             try:
                 return await handle(request)
             except (ApiProblem, errors.AppError, RequestValidationError, HTTPException) as error:
@@ -81,6 +86,12 @@ class ProblemRoute(APIRoute):
                 return _answer(Problem(title="Something went wrong", status=500, detail=_UNEXPECTED))
 
         return guarded
+
+
+def _given(query: bytes) -> bytes:
+    """The parameters that have a value. Latin-1 stands for bytes as they are."""
+    pairs = parse_qsl(query.decode("latin-1"), encoding="latin-1")
+    return urlencode(pairs, encoding="latin-1").encode()
 
 
 _UNEXPECTED = "The request failed unexpectedly and was undone. The server's log has the details."
