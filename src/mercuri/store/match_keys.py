@@ -85,6 +85,11 @@ def among(tx: Tx, ids: Collection[int]) -> Iterator[tuple[str, list[Any]]]:
         yield f"IN ({','.join('?' * len(part))})", part
 
 
+def key(kind: int, value: str) -> MatchKey:
+    """A key as the tables hold it."""
+    return MatchKey(_KINDS[kind], value)
+
+
 # --- keys -------------------------------------------------------------------------------------------------------
 
 
@@ -117,7 +122,7 @@ def of(tx: Tx, ids: Collection[int]) -> dict[int, frozenset[MatchKey]]:
     for mine, part in among(tx, ids):
         keys = f"SELECT contact_id, kind, value FROM match_key WHERE workspace_id = ? AND contact_id {mine}"
         for id_, kind, value in rows(tx, keys, (tx.workspace, *part)):
-            found.setdefault(id_, []).append(MatchKey(_KINDS[kind], value))
+            found.setdefault(id_, []).append(key(kind, value))
     return {id_: frozenset(keys) for id_, keys in found.items()}
 
 
@@ -244,7 +249,7 @@ def shared(tx: Tx) -> list[Shared]:
         "SELECT id, kind, value, note, set_by, set_at FROM shared_value WHERE workspace_id = ? ORDER BY id DESC",
         (tx.workspace,),
     )
-    return [Shared(r[0], MatchKey(_KINDS[r[1]], r[2]), r[3], r[4], from_ms(r[5])) for r in found]
+    return [Shared(r[0], key(r[1], r[2]), r[3], r[4], from_ms(r[5])) for r in found]
 
 
 def share(tx: Tx, key: MatchKey, note: str, by: str, at: datetime) -> None:
@@ -327,7 +332,7 @@ def forget_apart(tx: Tx, items: Iterable[Apart]) -> None:
 
 
 def _apart(row: Any) -> Apart:
-    return Apart(row[0], row[1], MatchKey(_KINDS[row[2]], row[3]), row[4], from_ms(row[5]))
+    return Apart(row[0], row[1], key(row[2], row[3]), row[4], from_ms(row[5]))
 
 
 def contact_ids(ids: Iterable[int]) -> list[ContactId]:

@@ -187,3 +187,28 @@ def test_a_newly_mapped_property_comes_with_a_preview_that_is_applied(world: Wor
     assert shown.plan["here"] == 1
     assert "custom.city" not in before
     assert world.of_record(record).fields["custom.city"] == "Lyon"
+
+
+def test_a_value_cleared_here_stays_cleared_though_its_property_vanished_after_an_unanswered_create(
+    world: World,
+) -> None:
+    points = {"name": "points", "label": "Points", "type": "number", "fieldType": "number"}
+    world.sandbox.add_property({**points, "groupName": "contactinformation"})
+    mapping = [*STANDARD, {"property": "points", "field": "custom.points"}]
+    world.connect(mapping=mapping, two_way=True, conflict_policy="hubspot")
+    world.sync()
+    ana = world.create(**{"email": "ana@example.com", "custom.points": "4"})
+    world.sandbox.fault("lost_reply_after", match="batch/upsert")
+    world.sync()
+    world.sandbox.archive_property("points")
+    world.edit(ana, **{"custom.points": ""})
+    world.sync()
+
+    world.sandbox.add_property({**points, "groupName": "contactinformation"})
+    world.sync()
+    world.sync(full=True)
+
+    link = world.link_of(ana)
+    assert link is not None
+    assert world.record(link.record_id)["points"] == "4"
+    assert world.contact(ana).fields.get("custom.points", "") == ""
