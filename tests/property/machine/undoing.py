@@ -9,7 +9,7 @@ from tests.property.machine.histories import MAPPED, Step
 from tests.property.machine.laws import Seen, demand, norm, see, stored
 from tests.property.machine.life import Life
 from tests.property.machine.running import ask, quiet, rest, through
-from tests.support.world import OWNER
+from tests.support.world import OWNER, PORTAL
 
 from mercuri.core.contact import ContactId, RunId
 from mercuri.engine import run
@@ -63,18 +63,24 @@ def undo(life: Life, step: Step) -> None:
     undoing = _undo_run(life, run_id)
     rows = [row for row in before.log if row.run_id == run_id and row.field != "*" and not row.planned]
     _check_back(life, before, rows)
-    quiet(life, "I12 an undo is followed by silence")
-    if undoing is not None:
-        _undo_run(life, undoing)
-        _check_redone(life, before, rows)
-        quiet(life, "I12 a redo is followed by silence")
+    _silence(life, undoing, "I12 an undo is followed by silence")
+    redoing = _undo_run(life, undoing.id)
+    _check_redone(life, before, rows)
+    _silence(life, redoing, "I12 a redo is followed by silence")
 
 
-def _undo_run(life: Life, run_id: RunId) -> RunId | None:
+def _undo_run(life: Life, run_id: RunId) -> Run:
     world = life.world
     world.clock.advance(120)
     life.asked = run.undo(world.app, world.ws, run_id, OWNER, "button")
-    return through(life, life.asked).id
+    return through(life, life.asked)
+
+
+def _silence(life: Life, undoing: Run, law: str) -> None:
+    if undoing.portal_id != PORTAL:
+        # Who came or went with a run of another portal is news for this one.
+        through(life, ask(life))
+    quiet(life, law)
 
 
 def _to_undo(life: Life) -> RunId | None:
