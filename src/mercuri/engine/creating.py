@@ -23,6 +23,7 @@ from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.errors import BadRequest, HubSpotError
 from mercuri.hubspot.client import Outcome, Write
+from mercuri.hubspot.errors import refusals
 from mercuri.store import contacts, links, outbox
 from mercuri.store.contact_rows import Held
 from mercuri.store.database import Tx
@@ -39,6 +40,10 @@ _NEEDS_SCOPE = "Without an e-mail it could be created twice, unless the app may 
 _GRANT = "Grant crm.schemas.contacts.write and connect again, or give the contact an e-mail."
 _EMPTY = "There is nothing in it that HubSpot could hold."
 _FILL = "Give it a name, an e-mail or a phone number."
+_NAMELESS = "This HubSpot account takes no new contact that has neither an e-mail nor a name."
+_NAME = "Give it an e-mail or a name."
+#: HubSpot may ask for one of these to create a contact (contacts guide 2026-09).
+_NAMING = ("email", "firstname", "lastname")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +240,19 @@ def _settle(
     existing = records.get(error.existing_id or "") if isinstance(error, BadRequest) else None
     if existing is not None and held is not None:
         adopt(tx, ledger, held, existing, pending)
+    elif isinstance(error, BadRequest) and _is_nameless(intent, error):
+        failing.put(
+            tx, work, contact_key(intent.contact_id), FailureClass.VALIDATION, _NAMELESS, _NAME,
+            contact=intent.contact_id, pending=item, raw=error.raw,
+        )  # fmt: skip
     else:
         _note(tx, work, intent.contact_id, error, item)
+
+
+def _is_nameless(intent: Intent, error: BadRequest) -> bool:
+    """Whether a contact was refused for want of a name or an e-mail: it has none, and no value is wrong."""
+    wrong = {refusal.property for refusal in refusals(error)} & intent.payload.keys()
+    return error.status == 400 and not wrong and intent.payload.keys().isdisjoint(_NAMING)
 
 
 def _note(tx: Tx, work: Work, contact: ContactId, error: HubSpotError, item: Pending | None) -> None:

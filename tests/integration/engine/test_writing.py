@@ -158,6 +158,22 @@ def test_without_the_schema_scope_creates_go_by_email_and_others_wait(world: Wor
     assert len(world.sandbox.contact_ids()) == 1
 
 
+def test_a_contact_without_name_and_email_is_said_to_lack_them_where_hubspot_wants_one(world: World) -> None:
+    world.settings(two_way=True)
+    contact = world.create(phone="+1 415 555 0132")
+    world.sync()
+
+    [failure] = world.failures()
+    assert (failure.contact_id, failure.kind) == (contact, "validation")
+    assert "neither an e-mail nor a name" in failure.message
+    assert failure.raw
+    world.edit(contact, last_name="Souza")
+    world.sync()
+
+    assert not world.failures()
+    assert len(world.sandbox.contact_ids()) == 1
+
+
 def test_one_bad_contact_does_not_hold_back_the_others(both: World) -> None:
     both.sync()
     both.create(first_name="Bad", email="not an e-mail")
