@@ -18,7 +18,8 @@ from mercuri.engine import edit
 from mercuri.engine import portal as engine_portal
 from mercuri.engine import run as engine_run
 from mercuri.sandbox import Sandbox
-from mercuri.store import conflicts, contacts, runs
+from mercuri.store import conflicts, contacts, failures, runs
+from mercuri.store.failures import Failure
 from mercuri.store.runs import Run
 from mercuri.web.app import create_app
 
@@ -184,6 +185,46 @@ def test_the_value_that_a_rule_let_lose_can_be_put_back(hall: Hall) -> None:
     browser.submit(form)
 
     assert "Anna" in browser.page(f"/contacts/{contact}").one(id="values").text
+
+
+def _failure(hall: Hall, run: Run, contact: ContactId) -> Failure:
+    what, at = f"contact:{contact}", hall.site.clock.now()
+    return Failure(hall.portal, what, "invalid", "It is refused.", "Change it.", at, contact, run=run.id)
+
+
+def _fails(hall: Hall, run: Run, contact: ContactId) -> None:
+    with hall.app.db.write(hall.ws) as tx:
+        failures.put(tx, _failure(hall, run, contact))
+        runs.save(tx, run.id, counts={**run.counts, "failing": 1})
+
+
+def test_what_fails_is_named_in_its_run_and_in_the_list_also_where_no_record_is_linked(hall: Hall) -> None:
+    run = hall.sync()
+    contact = ContactId(hall.site.a_contact(first_name="Cleo", last_name="Marsh"))
+    _fails(hall, run, contact)
+    browser = hall.browser()
+
+    card = browser.page(f"/runs/{run.id}").one("section", id="failing")
+    row = browser.page("/contacts?health=failing").one("tr", id=f"contact-{contact}")
+
+    assert card.one("a").text == "Cleo Marsh"
+    assert "failing" in row.text
+    assert "not linked" not in row.text
+
+
+def test_a_run_says_where_the_rest_of_its_failures_is_listed(hall: Hall) -> None:
+    first, contact = hall.sync(), ContactId(hall.site.a_contact())
+    _fails(hall, first, contact)
+    second = hall.sync()
+    listed = hall.browser().page(f"/runs/{first.id}")
+    _fails(hall, second, contact)
+
+    moved = hall.browser().page(f"/runs/{first.id}")
+
+    assert not listed.has("p", id="elsewhere")
+    assert "1 thing that failed in this run is not listed here any more" in moved.one("p", id="elsewhere").text
+    assert moved.one("p", id="elsewhere").one("a").attributes["href"] == "/contacts?health=failing"
+    assert hall.browser().page(f"/runs/{second.id}").has("section", id="failing")
 
 
 def test_a_viewer_sees_runs_and_conflicts_and_starts_nothing(hall: Hall) -> None:

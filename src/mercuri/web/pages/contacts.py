@@ -12,7 +12,7 @@ from starlette.datastructures import QueryParams
 from mercuri.core.contact import Contact, ContactId, PortalId
 from mercuri.engine.app import App
 from mercuri.engine.csv_export import export_columns, export_csv
-from mercuri.store import contacts, duplicates, pages, portals
+from mercuri.store import contacts, duplicates, failures, pages, portals
 from mercuri.store.database import Tx
 from mercuri.store.pages import ContactPage
 from mercuri.store.portals import Portal
@@ -46,7 +46,13 @@ def show(request: Request, viewer: Viewer) -> Response:
         known = [portal for portal in portals.all(tx) if portal.state != "disconnected"]
         page = _one(tx, target) if target.startswith(ROW) else pages.page(tx, asked.query(app.now()))
         context = _list(asked, page, known, app.settings.hubspot_app_url)
-        context |= {"kinds": field_kinds(tx), "views": views.menu(tx, viewer, asked.text), "asked": asked}
+        failing = {item.contact_id for item in failures.of_contacts(tx, [contact.id for contact in page.items])}
+        context |= {
+            "failing": failing,
+            "kinds": field_kinds(tx),
+            "views": views.menu(tx, viewer, asked.text),
+            "asked": asked,
+        }
         sync = sync_shown(tx, app.now())
         context |= {"may_edit": may_edit(request), "is_syncing": sync.is_live, "bulk_fields": bulk.fields(tx)}
         if target == "page":

@@ -24,6 +24,27 @@ ROLES = (
     ("manager", "Manager: all but users and tokens"),
     ("viewer", "Viewer: reads"),
 )
+#: What the audit tells, as people say it.
+ACTIONS = {
+    "consent.own_properties": "made Mercuri's properties in HubSpot",
+    "contact.erased": "erased a contact for good",
+    "contact.unmerged": "took a merge apart",
+    "duplicates.dismissed": "told contacts apart",
+    "duplicates.mended": "mended the groups of duplicates",
+    "duplicates.merge_safe": "merged all safe groups",
+    "duplicates.shared_value": "called a value shared",
+    "duplicates.unshared_value": "called a value shared no longer",
+    "keys.rotated": "changed the secret key",
+    "portal.connected": "connected a HubSpot account",
+    "portal.disconnected": "disconnected a HubSpot account",
+    "settings.changed": "changed settings of an account",
+    "token.created": "created an API token",
+    "token.revoked": "revoked an API token",
+    "user.added": "added a user",
+    "user.removed": "removed a user",
+    "user.role": "changed a user's role",
+    "workspace.settings": "changed settings of the workspace",
+}
 
 
 @router.get("/settings/people")
@@ -44,6 +65,7 @@ def _page(request: Request, viewer: Viewer, *, secret: str = "", secret_of: str 
         tokens=tokens,
         entries=entries,
         roles=ROLES,
+        actions=ACTIONS,
         secret=secret,
         secret_of=secret_of,
         problem=problem,

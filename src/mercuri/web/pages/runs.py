@@ -37,6 +37,8 @@ RunPath = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Sent = Annotated[Form, Depends(sent)]
 #: Rows of a page of any list here.
 PAGE = 50
+#: Most failing things of one cause that are named.
+SHOWN = 50
 #: How often a watched run is looked at, in seconds; a comment goes out after so many looks without news.
 LOOK_EVERY, QUIET_LOOKS = 0.5, 30
 STATES = ("queued", "running", "waiting", "done", "failed", "cancelled", "stopped")
@@ -128,8 +130,11 @@ def show(
     with app_of(request).db.read(viewer.workspace) as tx:
         run = runs.get(tx, RunId(run_id))
         rows, more = _some_changes(tx, run.id, q, after)
-        names = contact_names(tx, {row.contact_id for row in rows if row.contact_id is not None})
-        causes = _causes(failures.of_run(tx, run.id, limit=1000))
+        failing = failures.of_run(tx, run.id, limit=1000)
+        causes = _causes(failing)
+        named = [row.contact_id for row in rows]
+        named += [failure.contact_id for cause in causes for failure in cause.failures[:SHOWN]]
+        names = contact_names(tx, {id_ for id_ in named if id_ is not None})
         total, kinds = changes.count(tx, run.id), field_kinds(tx)
         warnings = _warnings(tx, run, app_of(request).now())
     more_href = f"/runs/{run.id}?{urlencode({'q': q, 'after': more})}" if more else None
@@ -150,6 +155,8 @@ def show(
         q=q,
         total=total,
         causes=causes,
+        shown=SHOWN,
+        elsewhere=max(0, run.counts["failing"] - len(failing)) if not run.is_live else 0,
         warnings=warnings,
         may_edit=may_edit(request),
     )
