@@ -186,11 +186,14 @@ def _is_awake(link: Link) -> bool:
 
 
 def _edited(work: Work, link: Link, person: Held) -> bool:
-    """Whether the contact was edited here since the two sides last agreed: such an edit is never lost."""
+    """Whether the contact was edited here since the two sides last agreed: such an edit is never lost.
+
+    A field whose property carries no values at present counts as well: what was typed in it has arrived nowhere.
+    """
+    norms = {name: rule.norm for name, rule in work.rules.items()}
     return any(
-        work.rules[name].norm(person.fields.get(name, "")) != work.rules[name].norm(base.local)
+        norms.get(name, str.strip)(person.fields.get(name, "")) != norms.get(name, str.strip)(base.local)
         for name, base in link.base.items()
-        if name in work.rules
     )
 
 

@@ -328,3 +328,17 @@ def test_an_edit_here_outlives_a_deletion_there(world: World) -> None:
     world.sync(full=True)
 
     assert world.contacts()[ana].fields["first_name"] == "Anna"
+
+
+def test_an_edit_here_of_a_field_whose_property_takes_no_values_outlives_a_deletion_there(world: World) -> None:
+    world.settings(deletions="archive")
+    record, ana = a_pair(world)
+    a_pair(world, "Bo")
+    portal = world.sandbox.portal
+    portal.set_property(replace(portal.properties["firstname"], type="enumeration", field_type="select"))
+    world.edit(ana, first_name="Annie")
+    world.sandbox.archive(record)
+
+    world.sync(full=True)
+
+    assert world.contacts()[ana].fields["first_name"] == "Annie"
