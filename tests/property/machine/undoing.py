@@ -124,6 +124,7 @@ def _value(seen: Seen, key: tuple[Any, ...]) -> str | None:
     side, name, number = key
     if side == "mercuri":
         held = seen.people.get(ContactId(number))
-        return None if held is None or held.deleted_at is not None else held.fields.get(name, "")
+        is_here = held is not None and held.deleted_at is None and held.merged_into is None
+        return held.fields.get(name, "") if held is not None and is_here else None
     record = seen.alive.get(str(number))
     return None if record is None else record.values.get(MAPPED[name], "")
