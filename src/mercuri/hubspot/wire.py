@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+
+from pydantic_core import from_json
 
 from mercuri.core.contact import PropertyVersion, Record, RecordId
 from mercuri.core.properties import Option, Property
@@ -46,9 +49,10 @@ def loads(content: bytes) -> Any:
     >>> loads(rb'{"city": "Ly\\u0000on \\ud83d\\ude00"}')
     {'city': 'Ly\ufffdon \U0001f600'}
     """
-    body = json.loads(content)
-    escaped = b"\\u0000" in content or b"\\ud" in content or b"\\uD" in content
-    return _storable(body) if escaped else body
+    if b"\\u0000" not in content:
+        with suppress(ValueError):  # it refuses halves of a surrogate pair, and what is no JSON
+            return from_json(content)
+    return _storable(json.loads(content))
 
 
 def moment(value: object) -> datetime | None:

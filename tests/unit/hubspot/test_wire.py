@@ -78,3 +78,16 @@ def test_the_account_is_known_by_its_id():
     assert wire.account({"portalId": 4242, "timeZone": "Europe/Paris"}).portal_id == "4242"
     with pytest.raises(wire.Malformed):
         wire.account({"timeZone": "Europe/Paris"})
+
+
+@pytest.mark.parametrize(
+    "content", [rb'{"city": "Ly\u0000on"}', rb'{"city": "Ly\ud83don"}', b'{"city": "Ly\xed\xa0\x80on"}']
+)
+def test_a_character_that_no_database_takes_does_not_stop_a_page(content):
+    assert wire.loads(content) == {"city": "Ly\ufffdon"}
+
+
+@pytest.mark.parametrize("content", [b'{"results": [', b"<html>", b"\xff", b'"a\x00b"', b""])
+def test_what_is_no_json_is_refused(content):
+    with pytest.raises(ValueError):
+        wire.loads(content)
