@@ -90,11 +90,11 @@ class Tx:
             statement.run_each(self._driver, self._engine.dialect, given)
 
     def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-        """Insert rows of plain values the fastest way there is; booleans, text, numbers and bytes only."""
+        """Insert rows of plain values the fastest way there is; booleans, text and whole numbers only."""
         if self.is_sqlite:
             self._insert(table, columns, rows)
         else:
-            postgresql.copy_rows(self.conn, table.name, columns, rows)
+            postgresql.copy_rows(self.conn, table, columns, rows)
 
     def merge_many(
         self, table: sa.Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], conflict: str

@@ -15,6 +15,9 @@ from mercuri.core.normalise import clean_text
 #: What its driver raises beside SQLAlchemy, in COPY.
 ERRORS = (psycopg.Error,)
 _UPGRADE_LOCK = 4_242_001
+#: How COPY writes what is no value, and what would end one.
+_NULL = "\\N"
+_ESCAPED = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 #: Every query here wants a page of rows soon: indexes on fast disks, no workers and no compiler for one query.
 _SETTINGS = (
     "TIME ZONE 'UTC'",
@@ -47,15 +50,38 @@ def _prepare(connection: psycopg.Connection[Any], record: object) -> None:
     connection.commit()
 
 
-def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+def copy_rows(conn: Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
     """Insert rows by COPY, inside the present transaction."""
     driver = conn.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
     names = psycopg.sql.SQL(", ").join(psycopg.sql.Identifier(name) for name in columns)
-    statement = psycopg.sql.SQL("COPY {} ({}) FROM STDIN").format(psycopg.sql.Identifier(table), names)
+    statement = psycopg.sql.SQL("COPY {} ({}) FROM STDIN").format(psycopg.sql.Identifier(table.name), names)
+    by_column = list(zip(*rows, strict=True))
+    if not by_column:
+        return
+    made = [_copied(table.c[name], values) for name, values in zip(columns, by_column, strict=True)]
+    lines = "".join(["\t".join(row) + "\n" for row in zip(*made, strict=True)])
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
+        copy.write(lines.encode())
+
+
+def _copied(column: sa.Column[Any], values: Sequence[Any]) -> list[str]:
+    """A column's values in COPY's text format: all at once, since a value at a time costs a load five times as much."""
+    if isinstance(column.type, sa.Text):
+        return _copied_texts(values)
+    if isinstance(column.type, sa.Boolean):
+        return ["t" if value else "f" for value in values]
+    return [_NULL if value is None else str(value) for value in values]
+
+
+def _copied_texts(values: Sequence[str | None]) -> list[str]:
+    whole = "\0".join(["" if value is None else value for value in values])
+    if whole.count("\0") != len(values) - 1 or not whole.isascii():
+        whole = "\0".join([clean_text(value or "") for value in values])
+    for plain, escaped in _ESCAPED:
+        whole = whole.replace(plain, escaped)
+    texts = whole.split("\0")
+    return [_NULL if value is None else text for value, text in zip(values, texts, strict=True)]
 
 
 def insert_arrays(

@@ -236,3 +236,24 @@ def test_no_repr_shows_a_value(database: Database) -> None:
         held = contacts.held(tx, [id_])[id_]
 
     assert "Duarte" not in repr(new) + repr(held)
+
+
+@pytest.mark.parametrize("typed", ["a\tb", "two\nlines\r\n", "\\N", "back\\slash\\", "Zoë\tN\\", "'\"", ""])
+def test_a_text_is_stored_as_it_was_typed(database: Database, typed: str) -> None:
+    ids = _insert(database, a_contact(), a_contact(last_name=typed), a_contact())
+
+    with database.read(ACME) as tx:
+        found = contacts.held(tx, ids)
+    assert found[ids[1]].fields["last_name"] == typed
+    assert found[ids[0]].fields == found[ids[2]].fields == a_contact().fields
+
+
+def test_what_postgresql_cannot_store_is_left_out_of_a_text(postgresql_database: Database) -> None:
+    columns = ("workspace_id", "actor", "action", "detail", "at")
+    rows = [(ACME, "bo", "audit.tested", detail, 0) for detail in ("first", "Bo\0 \ud83dand Ané", "last")]
+
+    with postgresql_database.write(ACME) as tx:
+        tx.insert_many(schema.audit, columns, rows)
+        stored = list(tx.execute("SELECT detail FROM audit ORDER BY id").scalars())
+
+    assert stored == ["first", "Bo and Ané", "last"]
