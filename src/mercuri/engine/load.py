@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from mercuri.core.contact import Record
@@ -18,8 +18,11 @@ from mercuri.store.times import from_ms, to_ms
 
 #: How much earlier than the start of a load the watermark is put: HubSpot's index lags, and clocks differ.
 LAG = timedelta(seconds=60)
-#: How many records are stored in one transaction: enough that its own cost does not count, and it still is a short one.
-STEP = 500
+#: Most records that wait for one transaction: what it costs by itself, and the pages of indexes that the next one would
+#: write again, hardly count beside so many, and others wait for it a third of a second at most.
+STEP = 2_000
+#: How long records wait for others before they are stored, so that a stop is heard and progress seen.
+PATIENCE = timedelta(seconds=1)
 
 
 def load_records(work: Work) -> None:
@@ -33,23 +36,24 @@ def load_records(work: Work) -> None:
         place = Progress(**work.checkpoint.get("place", {}))
         # A daily sweep leaves search to those who wait for it.
         portions = read_everything(work.client, work.ask, place, search=bulk or work.run.trigger != "schedule")
-        for records, portion in _gathered(portions):
+        for records, portion in _gathered(portions, work.app.now):
             # What comes next is on its way while this is stored; its place is stored with it.
             pull.take_page(work, records, partial(_reached, work, portion, work.counts["created"]), bulk=bulk)
     with work.step() as tx:
         _end(tx, work, bulk=bulk)
 
 
-def _gathered(portions: Iterator[Portion]) -> Iterator[tuple[list[Record], Portion]]:
+def _gathered(portions: Iterator[Portion], now: Callable[[], datetime]) -> Iterator[tuple[list[Record], Portion]]:
     """Records of portions joined to what is worth a transaction, and the last of these portions."""
     records: list[Record] = []
     portion: Portion | None = None
+    since = now()
     try:
         for portion in portions:
             records += portion.records
-            if len(records) >= STEP or portion.last:
+            if len(records) >= STEP or portion.last or now() - since >= PATIENCE:
                 yield records, portion
-                records = []
+                records, since = [], now()
     except HubSpotError:
         # What came before the trouble is stored: the next run goes on after it.
         if records and portion is not None:

@@ -11,6 +11,7 @@ from sqlalchemy import Row, and_, bindparam, case, delete, exists, func, insert,
 
 from mercuri.core.contact import ContactId, LinkState, PortalId, RecordId, RunId
 from mercuri.core.diff import Base
+from mercuri.store.among import among
 from mercuri.store.database import Tx
 from mercuri.store.jsons import dumps_text, dumps_texts, loads
 from mercuri.store.schema import contact as contact_table
@@ -127,6 +128,7 @@ _UNLINKED = Statement(
     .order_by(contact_table.c.id)
     .limit(bindparam("most"))
 )
+_ALIASES = "SELECT old_id FROM record_alias WHERE workspace_id = :ws AND portal_id = :portal AND old_id"
 _WAITING = Statement(
     select(table)
     .where(_MINE, table.c.state == LinkState.UNLINKED.value, table.c.seen_run == bindparam("run"))
@@ -242,11 +244,7 @@ def repoint(tx: Tx, portal: PortalId, old: RecordId, new: RecordId, at: datetime
 
 def merged_away(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> set[RecordId]:
     """Which of these ids HubSpot has merged into others, as far as is known here."""
-    if not records:
-        return set()
-    mine = and_(record_alias.c.workspace_id == tx.workspace, record_alias.c.portal_id == portal)
-    found = select(record_alias.c.old_id).where(mine, record_alias.c.old_id.in_(list(records)))
-    return {RecordId(row.old_id) for row in tx.execute(found)}
+    return {RecordId(row[0]) for row in among(tx, _ALIASES, records, portal=portal)}
 
 
 def add_alias(tx: Tx, portal: PortalId, old: RecordId, new: RecordId, at: datetime) -> None:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 from tests.support.database import MakeDatabase
 from tests.support.world import OWNER, PORTAL, World, a_world, adds_up
 
-from mercuri.engine import consent, run
+from mercuri.engine import consent, load, run
+from mercuri.hubspot.everything import Portion
 from mercuri.store import consent as store
 from mercuri.store import links, match_keys
 from mercuri.store.database import Database
@@ -43,6 +48,28 @@ def test_a_second_run_without_edits_changes_nothing_and_asks_once(world: World) 
     assert again.counts["updated"] == again.counts["created"] == 0
     assert world.sandbox.counts()["write"] == 0
     assert sum(again.calls.values()) <= 2
+
+
+def test_records_of_a_slow_portal_are_stored_as_they_come(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.sandbox.add_contacts(250)
+    read, stored = load.read_everything, list[int]()
+
+    def slow(*given: Any, **more: Any) -> Iterator[Portion]:
+        for portion in read(*given, **more):
+            world.clock.advance(1)
+            yield portion
+
+    monkeypatch.setattr(load, "read_everything", slow)
+
+    run.execute(
+        world.app,
+        world.ws,
+        world.ask().id,
+        owner="worker",
+        progress=lambda r: stored.append(r.counts.get("created", 0)),
+    )
+
+    assert {100, 200, 250} <= set(stored)
 
 
 def test_postgresql_knows_of_a_first_load_from_its_first_page(postgresql_database: Database) -> None:
