@@ -56,7 +56,7 @@ def list_portals(ctx: typer.Context, as_json: Json = False) -> None:
 
 @app.command("disconnect")
 def disconnect(portal: str, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Forget an account's tokens and stop syncing; the contacts stay, and it can be connected again."""
+    """Forget an account's tokens and stop syncing. The contacts stay, and it can be connected again."""
     import sys
 
     from mercuri.engine import portal as engine_portal

@@ -108,7 +108,7 @@ def proof(
     address: Annotated[str | None, typer.Option(help="Only this address.")] = None,
     form: Annotated[Literal["csv", "json"], typer.Option("--format", help="csv or json.")] = "csv",
 ) -> None:
-    """Write all evidence, or that of one address, to standard output: the proof for an auditor."""
+    """Write all evidence, or that of one address. It is the proof for an auditor, on standard output."""
     from mercuri.engine import consent, gate
 
     with session() as s:

@@ -54,7 +54,7 @@ def list_contacts(
 
 @app.command("show")
 def show(contact_id: Id, as_json: Json = False) -> None:
-    """One contact: every value with its source, addresses, consent and HubSpot records."""
+    """One contact: values and sources, addresses, consent, records."""
     from mercuri.core.contact import ContactId
     from mercuri.store import shown
     from mercuri.web.api.models import Contact

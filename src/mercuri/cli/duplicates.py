@@ -88,7 +88,7 @@ def dismiss(group: Id, as_json: Json = False) -> None:
 
 @app.command("merge-safe")
 def merge_safe(preview: Annotated[bool, typer.Option(help="Only count.")] = False, as_json: Json = False) -> None:
-    """Merge every group that is certainly one person; one undo takes all of it back."""
+    """Merge every group that is certainly one person. One undo takes all of it back."""
     from mercuri.engine import dedupe
 
     with session() as s:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from mercuri import __version__
 from mercuri.cli import (
     conflicts,
     connections,
@@ -30,6 +33,23 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mercuri {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Keep a team's contacts in sync with HubSpot."""
+
+
 for _command in (demo.demo, serving.serve, serving.worker, sandbox.sandbox, connections.connect, sync.sync):
     app.command()(_command)
 app.add_typer(connections.app, name="portals")

@@ -49,7 +49,7 @@ def list_runs(
 
 @app.command("show")
 def show(run_id: Id, as_json: Json = False) -> None:
-    """One run, with what it changed and what failed (the first 100 of each)."""
+    """One run: what it changed, what failed (the first 100 of each)."""
     from mercuri.core.contact import RunId
     from mercuri.store import changes, failures, runs
     from mercuri.web.api.models import ChangeOut, FailureOut, Run
@@ -78,7 +78,7 @@ def show(run_id: Id, as_json: Json = False) -> None:
 
 @app.command("undo")
 def undo(run_id: Id, wait: Wait = True, as_json: Json = False) -> None:
-    """Put back what a run changed and nobody touched since; a run of its own, which can be undone too."""
+    """Put back what a run changed and nobody touched since. It is a run of its own, which can be undone too."""
     from mercuri.core.contact import RunId
     from mercuri.engine import run as engine_run
 

@@ -69,7 +69,7 @@ def rotate() -> None:
 
 
 def doctor(offline: Annotated[bool, typer.Option(help="Do not ask HubSpot.")] = False, as_json: Json = False) -> None:
-    """Check everything that a sync needs, and say what to do about what is wrong."""
+    """Check everything that a sync needs. Of what is wrong, say what to do about it."""
     try:
         with session() as s:
             found = _findings(s, offline)
