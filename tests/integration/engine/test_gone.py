@@ -342,3 +342,22 @@ def test_an_edit_here_of_a_field_whose_property_takes_no_values_outlives_a_delet
     world.sync(full=True)
 
     assert world.contacts()[ana].fields["first_name"] == "Annie"
+
+
+@pytest.mark.parametrize("deleted", ["here", "there"])
+def test_a_deletion_carries_nothing_away_that_a_person_has_still_to_choose(world: World, deleted: str) -> None:
+    world.settings(deletions="archive", conflict_policy="ask")
+    a_pair(world, "Bo")
+    ana = world.create(first_name="Ana", email="ana@example.com")
+    record = world.sandbox.create({"firstname": "Annie", "email": "ana@example.com"})
+    world.sync()
+
+    if deleted == "here":
+        edit.delete_contact(world.app, world.ws, ana, OWNER)
+    else:
+        world.sandbox.archive(record)
+    world.sync(full=True)
+    world.sync()
+
+    assert (record in world.sandbox.contact_ids()) == (deleted == "here")
+    assert (ana in world.contacts()) == (deleted == "there")
