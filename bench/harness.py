@@ -24,6 +24,7 @@ from mercuri.engine import run as runs
 from mercuri.engine.app import Actor, App
 from mercuri.sandbox import Sandbox, start_in_thread
 from mercuri.sandbox.api import STATIC_TOKEN
+from mercuri.store.database import ANY, Database
 from mercuri.store.runs import Run
 from mercuri.wiring import build
 
@@ -167,6 +168,38 @@ def timed(work: Callable[[], Any]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """Seconds of processor time: of this process, and of a database's server."""
+
+    program: float = 0.0
+    server: float = 0.0
+
+    def each(self, number: int) -> str:
+        """What each of a number of things took, for people."""
+        whole, program, server = (
+            f"{seconds / number * 1e6:,.0f}" for seconds in (self.program + self.server, self.program, self.server)
+        )
+        return f"{whole} µs of processor time" + (f" (program {program}, server {server})" if self.server else "")
+
+    def __add__(self, other: Cpu) -> Cpu:
+        return Cpu(self.program + other.program, self.server + other.server)
+
+    def __sub__(self, other: Cpu) -> Cpu:
+        return Cpu(self.program - other.program, self.server - other.server)
+
+
+def cpu(db: Database) -> Cpu:
+    """The processor time so far; the server's is that of the processes that serve this database, on this machine."""
+    if db.is_sqlite:
+        return Cpu(time.process_time())
+    with db.read(ANY) as tx:
+        serving = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+        pids = [row[0] for row in tx.execute(serving)]
+    nanoseconds = sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids)
+    return Cpu(time.process_time(), nanoseconds / 1e9)
 
 
 def ms(seconds: float) -> str:

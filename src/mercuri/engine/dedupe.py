@@ -35,6 +35,7 @@ from mercuri.engine.merging import merge as merge
 from mercuri.engine.merging import propose as propose
 from mercuri.engine.regrouping import contacts_changed as contacts_changed
 from mercuri.engine.regrouping import contacts_loaded as contacts_loaded
+from mercuri.engine.regrouping import contacts_made as contacts_made
 from mercuri.engine.regrouping import drain as drain
 from mercuri.engine.regrouping import nightly_check as nightly_check
 from mercuri.engine.regrouping import rebuild as rebuild

@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
+import structlog
+
 from mercuri.core.contact import ContactId, WorkspaceId
-from mercuri.core.match import keys_of
+from mercuri.core.match import MatchKey, keys_of
 from mercuri.engine.app import App
 from mercuri.store import groups, match_keys, users
 from mercuri.store.contacts import NewContact
 from mercuri.store.database import Tx
+
+_log = structlog.get_logger("mercuri.duplicates")
 
 
 def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:
     """Note that addresses, names or the very existence of these contacts changed."""
     if ids:
         groups.keys_changed(tx, match_keys.replace(tx, match_keys.due(tx, ids)), at)
+
+
+def contacts_made(tx: Tx, made: Mapping[ContactId, NewContact], at: datetime) -> None:
+    """Note contacts that were made just now, with their values."""
+    keys: dict[int, frozenset[MatchKey]] = {id_: keys_of(new.addresses, new.fields) for id_, new in made.items()}
+    match_keys.add(tx, keys)
+    groups.keys_changed(tx, keys, at)
 
 
 def contacts_loaded(tx: Tx, made: Mapping[ContactId, NewContact]) -> None:
@@ -40,7 +51,7 @@ def drain(app: App, ws: WorkspaceId) -> int:
 def nightly_check(app: App, ws: WorkspaceId) -> int:
     """Compare the groups with a rebuild from scratch; returns how many differ, which is 0 unless something is broken.
 
-    Differences are mended and stand in the audit log.
+    Differences are mended, and reported to the operator (an error in the log) and to the team (the audit log).
     """
     drain(app, ws)
     with app.db.read(ws) as tx:
@@ -52,4 +63,6 @@ def nightly_check(app: App, ws: WorkspaceId) -> int:
         if found:
             groups.rebuild(tx, app.now())
             users.note_audit(tx, "mercuri", "duplicates.mended", {"groups": found}, app.now())
+    if found:
+        _log.error("duplicates.mended", workspace=ws, groups=found)
     return found

@@ -250,6 +250,11 @@ def link_created(ledger: Ledger, intent: Intent, record: Record, held: Held | No
             bases[item.field] = Base(held.fields.get(item.field, ""), "", "one_way")
         elif held is None or not held.fields.get(item.field):
             bases[item.field] = Base("", "")
+    for item in work.settings.mapping:
+        if item.property in intent.payload and item.field not in bases:
+            # The property has vanished since: what was sent is what is compared with, should it come back.
+            sent = intent.payload[item.property]
+            bases[item.field] = Base(sent, sent)
     if created:
         ledger.changes.append(
             Change(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mercuri.core.contact import Record
 from mercuri.core.normalise import normalise_email
 from mercuri.core.settings import OWN_ID_PROPERTY
-from mercuri.engine import creating, parting, sending
+from mercuri.engine import creating, parting, schema, sending
 from mercuri.engine.reconcile import Ledger
 from mercuri.engine.sending import Sent
 from mercuri.engine.work import Work
@@ -26,6 +26,7 @@ def settle_intents(work: Work) -> None:
         if not batch:
             return
         after = batch[-1].id
+        schema.renew(work)
         _settle_creates(work, [intent for intent in batch if intent.kind == "create"])
         _settle_archives(work, [intent for intent in batch if intent.kind == "archive" and intent.record_id])
         _settle_patches(work, [intent for intent in batch if intent.kind == "patch" and intent.record_id])

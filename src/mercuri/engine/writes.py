@@ -75,7 +75,9 @@ def insert(tx: Tx, new: Sequence[NewContact], by: By) -> list[ContactId]:
         for name, value in {WHOLE: "created", **item.fields}.items()
     ]
     changes.add_many(tx, log)
-    after_change(tx, ids, by.at)
+    regrouping.contacts_made(tx, dict(zip(ids, new, strict=True)), by.at)
+    consent.contacts_changed(tx, ids, by.at)
+    outbox.note_contacts(tx, ids, by.at)
     return ids
 
 

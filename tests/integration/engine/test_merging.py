@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import capture_logs
 from tests.support.duplicates import MANAGER, Team, a_team
 
 from mercuri.core.match import CAPS, KeyKind, MatchKey
@@ -12,7 +13,7 @@ from mercuri.core.settings import SettingRefused
 from mercuri.engine import consent_setup, dedupe, edit
 from mercuri.engine.app import Actor
 from mercuri.errors import Clash, Forbidden, NotFound, UserError
-from mercuri.store import changes, contacts, match_keys
+from mercuri.store import changes, contacts, match_keys, users
 from mercuri.store.database import Database
 
 PHONE = "+44 7911 123456"
@@ -362,9 +363,13 @@ def test_the_nightly_check_finds_and_mends_what_is_wrong(team: Team) -> None:
     with team.app.db.write(team.ws) as tx:
         match_keys.write(tx, "DELETE FROM dup_member WHERE workspace_id = ? AND contact_id = ?", [(team.ws, a)])
 
-    assert dedupe.nightly_check(team.app, team.ws) == 1
+    with capture_logs() as logged:
+        assert dedupe.nightly_check(team.app, team.ws) == 1
 
     assert team.groups() == {ana: (ana, a)}
+    assert logged == [{"event": "duplicates.mended", "log_level": "error", "workspace": team.ws, "groups": 1}]
+    with team.app.db.read(team.ws) as tx:
+        assert users.audit(tx, limit=1)[0].action == "duplicates.mended"
     assert dedupe.nightly_check(team.app, team.ws) == 0
 
 
