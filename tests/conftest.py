@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tests.support import database as support
 
 from mercuri.store.database import Database
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("mercuri", deadline=None)
+settings.load_profile("mercuri")
 
 
 @pytest.fixture(params=support.BACKENDS)
