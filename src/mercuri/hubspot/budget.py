@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from mercuri.errors import RateLimited
 
-#: Share of the daily limit, in percent, at which the lanes that can wait for tomorrow stop.
-DAILY_SHARE_OF_PATIENT_LANES = 75
+#: Share of the daily limit, in percent, at which the lane that can wait for tomorrow stops.
+DAILY_SHARE_OF_PATIENT_LANE = 75
 #: Share of a window, in percent, that all but the most urgent lanes leave free, so that those find a slot at once.
 KEPT_FOR_URGENT = 5
 #: Seconds added to each window against clocks that differ a little.
@@ -30,8 +30,7 @@ class Lane(enum.IntEnum):
     BUTTON = 2
     WEBHOOK = 3
     INCREMENT = 4
-    RETRY = 5
-    SWEEP = 6
+    SWEEP = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +234,8 @@ class Budget:
         if self._daily is None or now >= self._daily_until:
             return
         limit, left = self._daily
-        share = {
-            Lane.OPT_OUT: 100,
-            Lane.RETRY: min(self._share, DAILY_SHARE_OF_PATIENT_LANES),
-            Lane.SWEEP: min(self._share, DAILY_SHARE_OF_PATIENT_LANES),
-        }.get(lane, self._share)
+        patient = min(self._share, DAILY_SHARE_OF_PATIENT_LANE)
+        share = {Lane.OPT_OUT: 100, Lane.SWEEP: patient}.get(lane, self._share)
         if (limit - left) * 100 >= limit * share:
             raise _used_up(self._daily_until - now)
 
