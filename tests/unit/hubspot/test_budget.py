@@ -185,7 +185,7 @@ def test_a_silence_for_searches_stops_searches_only():
     ("left", "stopped"),
     [
         (260, set()),
-        (250, {Lane.RETRY, Lane.SWEEP}),
+        (250, {Lane.SWEEP}),
         (100, set(Lane) - {Lane.OPT_OUT}),
         (0, set(Lane)),
     ],
