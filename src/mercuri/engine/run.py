@@ -41,6 +41,7 @@ from mercuri.store.runs import Run
 CURSOR_LIFE = timedelta(days=1)
 
 _PUT_ASIDE = "The full sync was put aside: its part of today's requests is used up. It goes on by itself tomorrow."
+_GOES_ON = "What was stored so far is kept, and the next run goes on from there."
 #: What somebody waits for; the rest comes by itself.
 _ASKED = ("button", "cli", "api")
 _LANES = {**dict.fromkeys(_ASKED, Lane.BUTTON), "webhook": Lane.WEBHOOK}
@@ -209,8 +210,7 @@ def _execute(
     except Unauthorised as error:
         with app.db.write(ws) as tx:
             portals.set_state(tx, found.portal_id, "reconnect", error.message)
-        message = f"{error.message} What was stored so far is kept, and the next run goes on from there."
-        return "failed", {"message": message}
+        return "failed", {"message": f"{error.message} {_GOES_ON}"}
     except RateLimited as error:
         until = app.now() + timedelta(seconds=error.retry_after)
         if allowance.is_sweeps_part(error, _lane(found)):
@@ -220,7 +220,9 @@ def _execute(
         return "waiting", _waiting(until, error)
     except Unavailable as error:
         return "waiting", _waiting(_next_try(app, ws, found.id), error)
-    except (HubSpotError, UserError) as error:
+    except HubSpotError as error:
+        return "failed", {"message": f"{error.message} {_GOES_ON}"}
+    except UserError as error:
         return "failed", {"message": error.message}
     finally:
         with app.db.write(ws) as tx:

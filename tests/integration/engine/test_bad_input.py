@@ -65,6 +65,19 @@ def test_a_token_revoked_between_two_runs_asks_for_a_new_connection_and_keeps_th
     assert len(world.contacts()) == 5
 
 
+def test_a_permission_that_is_missing_is_named_and_what_was_read_stays(world: World) -> None:
+    world.sandbox.add_contacts(5)
+    world.sync()
+    world.sandbox.grant(world.sandbox.static_token, frozenset({"crm.objects.contacts.write"}))
+
+    refused = world.sync()
+
+    assert refused.state == "failed"
+    assert "crm.objects.contacts.read" in refused.message
+    assert refused.message.endswith("What was stored so far is kept, and the next run goes on from there.")
+    assert len(world.contacts()) == 5
+
+
 def test_a_used_up_day_parks_the_run_until_the_day_is_over_and_says_so(world: World) -> None:
     world.sandbox.add_contacts(250)
     world.sandbox.set_limits(daily=1)
