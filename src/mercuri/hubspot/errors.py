@@ -39,8 +39,10 @@ class Refusal:
     fix: str
 
 
-def from_answer(status: int, body: Any, headers: Mapping[str, str], *, raw: str, portal: str) -> HubSpotError:
-    """The error that an answer of 400 or more stands for."""
+def from_answer(
+    status: int, body: Any, headers: Mapping[str, str], *, raw: str, portal: str, needs: tuple[str, ...] = ()
+) -> HubSpotError:
+    """The error that an answer of 400 or more stands for; `needs` are the call's scopes, named when it names none."""
     fields = body if isinstance(body, dict) else {}
     facts: dict[str, Any] = {
         "status": status,
@@ -50,7 +52,7 @@ def from_answer(status: int, body: Any, headers: Mapping[str, str], *, raw: str,
     if status == 401:
         return Unauthorised("HubSpot no longer accepts this portal's token. Connect the portal again.", **facts)
     if status == 403:
-        scopes = _scopes(fields)
+        scopes = _scopes(fields) or needs
         named = f": {', '.join(scopes)}" if scopes else ""
         return MissingScope(f"HubSpot does not let our app do this. Missing permission{named}.", scopes=scopes, **facts)
     if status == 404 and (body is not None or not raw.strip()):

@@ -16,7 +16,7 @@ from mercuri.errors import HubSpotError, RateLimited, Unauthorised, Unavailable
 from mercuri.hubspot.errors import from_answer
 from mercuri.hubspot.pacing import Lane, Pacer
 from mercuri.hubspot.tokens import Bearer
-from mercuri.hubspot.wire import loads
+from mercuri.hubspot.wire import loads, scopes_for
 
 T = TypeVar("T")
 
@@ -152,7 +152,10 @@ class Transport:
             body = response.json()
         except ValueError:
             body = None
-        error = from_answer(response.status_code, body, response.headers, raw=response.text, portal=self.portal)
+        needs = scopes_for(request.path, write=request.kind == "write")
+        error = from_answer(
+            response.status_code, body, response.headers, raw=response.text, portal=self.portal, needs=needs
+        )
         if isinstance(error, Unavailable):
             return self._silent(request, error.message, error.status, error.correlation_id)
         if isinstance(error, RateLimited):

@@ -26,6 +26,12 @@ PROPERTIES = f"/crm/properties/{API_VERSION}/contacts"
 ACCOUNT = f"/account-info/{API_VERSION}/details"
 STATUSES = f"/communication-preferences/{API_VERSION}/statuses"
 
+#: The scopes to read and to write what lies below a path (HubSpot's scopes page).
+_SCOPES = {
+    CONTACTS: ("crm.objects.contacts.read", "crm.objects.contacts.write"),
+    PROPERTIES: ("crm.schemas.contacts.read", "crm.schemas.contacts.write"),
+    STATUSES: ("communication_preferences.read_write", "communication_preferences.read_write"),
+}
 #: The property that holds a record's own id.
 ID = "hs_object_id"
 #: The properties that tell which records went into this one, the complete one first (section "merge" of the guide).
@@ -327,6 +333,15 @@ def _fault(item: Mapping[str, Any]) -> Fault:
 def _texts(context: Any, name: str) -> tuple[str, ...]:
     value = context.get(name) if isinstance(context, dict) else None
     return tuple(text(entry) for entry in (value if isinstance(value, list) else [value]) if entry is not None)
+
+
+def scopes_for(path: str, *, write: bool) -> tuple[str, ...]:
+    """The scope that a call needs, where it is known.
+
+    >>> scopes_for(CONTACTS + "/batch/read", write=False)
+    ('crm.objects.contacts.read',)
+    """
+    return tuple(scopes[write] for begin, scopes in _SCOPES.items() if path.startswith(begin))
 
 
 def subscriptions(body: Any) -> dict[str, str]:

@@ -242,3 +242,15 @@ def test_a_character_that_no_database_takes_spoils_neither_the_page_nor_the_valu
     (record,) = hubspot.client.list_contacts(["city"]).records
 
     assert record.properties["city"] == "Ly\ufffdon \U0001f600 \ufffd"
+
+
+def test_a_permission_that_hubspot_does_not_name_is_known_from_the_call():
+    hubspot = scripted(*[ok({"status": "error"}, 403) for _ in range(2)])
+
+    for call, scope in (
+        (lambda: hubspot.client.search([], ["email"]), "crm.objects.contacts.read"),
+        (lambda: hubspot.client.properties(), "crm.schemas.contacts.read"),
+    ):
+        with pytest.raises(MissingScope, match=scope) as caught:
+            call()
+        assert caught.value.scopes == (scope,)
