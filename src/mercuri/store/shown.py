@@ -124,7 +124,10 @@ def _groups(tx: Tx, ids: list[ContactId]) -> dict[ContactId, ContactId]:
 
 def _consent(tx: Tx, addresses: Mapping[ContactId, Sequence[Address]]) -> dict[str, list[ConsentShown]]:
     found: dict[str, list[ConsentShown]] = {}
-    for chunk in rows.chunks({a.normal for items in addresses.values() for a in items if a.normal}):
+    kinds = {a.normal: a.kind for items in addresses.values() for a in items if a.normal}
+    for chunk in rows.chunks(kinds):
         for values in tx.run(_CONSENT, channels=_CHANNELS, addresses=chunk):
-            found.setdefault(values[1], []).append(ConsentShown(*values))
+            channel, address, *_ = values
+            if channel in CHANNELS_OF[kinds[address]]:
+                found.setdefault(address, []).append(ConsentShown(*values))
     return found
