@@ -102,11 +102,10 @@ class ConsentEvent(NamedTuple):
     @property
     def key(self) -> str:
         """What makes a repeated delivery the same event: all of it but the moment at which we saw it."""
-        said = [self.channel, self.address, self.register.value, self.state.value, self.kind, self.actor, self.source]
-        said += [str(self.occurred_at.timestamp()), *(self.source_key or ())]
-        for name, value in sorted(self.proof.items()):
-            said += [name, value]
-        return hashlib.sha256("\0".join(said).encode("utf-8", "surrogatepass")).hexdigest()[:40]
+        head = (self.channel, self.address, self.register.value, self.state.value, self.kind, self.actor, self.source)
+        proof = [text for item in sorted(self.proof.items()) for text in item]
+        said = "\0".join((*head, str(self.occurred_at.timestamp()), *(self.source_key or ()), *proof))
+        return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 class Verdict(NamedTuple):
@@ -136,7 +135,8 @@ def hear(registers: Registers, event: ConsentEvent) -> Registers:
         return registers._replace(staff=_latest(registers.staff, entry))
     key = event.source_key or ("", "", event.source)
     latest = _latest(registers.crm.get(key), entry) or entry
-    return Registers(registers.person, registers.staff, {**registers.crm, key: latest}, registers.pause)
+    crm = {**registers.crm, key: latest} if registers.crm else {key: latest}
+    return Registers(registers.person, registers.staff, crm, registers.pause)
 
 
 def join(one: Registers, other: Registers) -> Registers:
@@ -194,8 +194,11 @@ def closed_by(registers: Registers) -> list[tuple[Register, SourceKey | None, En
 
 def may_be_closed(registers: Registers) -> bool:
     """Whether anybody said no, reopened since or not: quick to tell."""
-    for entry in (registers.person, registers.staff, *registers.crm.values()):
-        if entry is not None and entry.state is State.OUT:
+    person, staff, crm, _ = registers
+    if (person is not None and person.state is State.OUT) or (staff is not None and staff.state is State.OUT):
+        return True
+    for entry in crm.values():  # noqa: SIM110  # a load asks this of every address: `any` costs three times as much
+        if entry.state is State.OUT:
             return True
     return False
 
@@ -242,7 +245,8 @@ def status_of_contact(
 def to_json(registers: Registers) -> str:
     """The registers as JSON text; `from_json` gives them back."""
     # By hand, since an encoder costs more than such short lists, and a load writes one for every address.
-    parts = [f'"{name}":[{_entry_out(entry)}]' for name, entry in _single(registers).items() if entry is not None]
+    single = (("person", registers.person), ("staff", registers.staff), ("pause", registers.pause))
+    parts = [f'"{name}":[{_entry_out(entry)}]' for name, entry in single if entry is not None]
     if registers.crm:
         rows = [f"[{','.join(map(_text, key))},{_entry_out(registers.crm[key])}]" for key in sorted(registers.crm)]
         parts.append(f'"crm":[{",".join(rows)}]')
@@ -284,8 +288,10 @@ def _proof(registers: Registers) -> tuple[Register, SourceKey | None, Entry] | N
     if registers.staff is not None and registers.staff.state is State.IN:
         return Register.STAFF, None, registers.staff
     said_in = [(entry.at, key) for key, entry in registers.crm.items() if entry.state is State.IN]
-    key = max(said_in)[1] if said_in else None
-    return None if key is None else (Register.CRM, key, registers.crm[key])
+    if not said_in:
+        return None
+    _, key = max(said_in)
+    return Register.CRM, key, registers.crm[key]
 
 
 _HOW = {
@@ -327,10 +333,6 @@ def _speaker(source: SourceKey | None) -> str:
 
 def _when(at: datetime) -> str:
     return f"{at.isoformat(' ', 'minutes')[:16]} UTC"
-
-
-def _single(registers: Registers) -> dict[str, Entry | None]:
-    return {"person": registers.person, "staff": registers.staff, "pause": registers.pause}
 
 
 def _entry_out(entry: Entry) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
-from mercuri.core.consent import ConsentEvent, Register, SourceKey, State, closed_by
+from mercuri.core.consent import ConsentEvent, Register, SourceKey, State, Verdict, closed_by, shown
 from mercuri.core.consent_values import Unreadable, heard, speaks_for
 from mercuri.core.contact import Address, ContactId, LinkState, RecordId, RunId
 from mercuri.core.settings import ConsentItem
@@ -98,16 +98,12 @@ def hear_newcomers(
     held = {(c, a.normal) for mine in own.values() for a in mine if a.normal for c in CHANNELS_OF[a.kind]}
     known = registers.load(tx, held | _keys(asked))
     optouts.note(tx, {key: state for key, state in known.items() if closed_by(state.registers)}, at)
-    hearing.hear(asked, known)
-    return _labels(tx, own)
-
-
-def _labels(tx: Tx, own: Mapping[ContactId, Sequence[Address]]) -> dict[ContactId, Label]:
+    verdicts = {key: shown(state.registers) for key, state in known.items()} | hearing.hear(asked, known)
     channel = store.surroundings(tx).status_channel
     kind = KIND_OF[channel]
     primary = {id_: a.normal for id_, mine in own.items() for a in mine if a.primary and a.normal and a.kind == kind}
-    shown = store.verdicts(tx, channel, set(primary.values()))
-    return {id_: (shown[a].sendable, shown[a].reason) for id_, a in primary.items() if a in shown}
+    found = {id_: verdicts.get((channel, address)) for id_, address in primary.items()}
+    return {id_: (verdict.sendable, verdict.reason) for id_, verdict in found.items() if verdict}
 
 
 def _keys(asked: Iterable[_Asked]) -> set[Key]:
@@ -138,10 +134,9 @@ class _Hearing:
             for one, item, word in said
         ]
 
-    def hear(self, asked: Iterable[_Asked], known: Mapping[Key, Held]) -> None:
+    def hear(self, asked: Iterable[_Asked], known: Mapping[Key, Held]) -> dict[Key, Verdict]:
         words = [word for one in asked for word in self._words(*one, known)]
-        changed = registers.tell(self.tx, words, self.at, known)
-        optouts.note(self.tx, changed, self.at)
+        return registers.tell(self.tx, words, self.at, known)
 
     def _is_news(self, one: Observed, item: ConsentItem) -> bool:
         now = one.properties
@@ -210,7 +205,7 @@ class _Hearing:
             proof[name] = one.properties.get(name, "")
             if one.before and one.before.get(name):
                 proof[f"{name} before"] = one.before[name]
-            if one.sources.get(name):
+            if one.sources and one.sources.get(name):
                 proof[f"{name} source"] = one.sources[name]
         proof |= self.run_proof
         # Without its history, a value is as old as the last change of its record: so no later change is outvoted.
@@ -268,7 +263,7 @@ def _follow_new_numbers(tx: Tx, ids: Collection[ContactId], at: datetime) -> Non
                 words += [_followed(item, (portal_id, link.record_id, item.properties[-1]), a, at) for a in typed]
     known = registers.load(tx, {word.key for word in words})
     new = [word for word in words if not _is_said(known.get(word.key), word)]
-    optouts.note(tx, registers.tell(tx, new, whole(at), known), at)
+    registers.tell(tx, new, whole(at), known)
 
 
 def _is_typed(address: Address, held: contacts.Held, item: ConsentItem) -> bool:

@@ -11,7 +11,7 @@ from mercuri.core.contact import Address, ContactId
 from mercuri.core.imported import read_cell, read_date, refusal
 from mercuri.core.normalise import Refused
 from mercuri.core.settings import CHANNEL_NAMES
-from mercuri.engine import optouts, registers
+from mercuri.engine import registers
 from mercuri.engine.csv_files import CONSENT_AT, CONSENT_TARGETS, LISTED, RowError
 from mercuri.engine.registers import Word, whole
 from mercuri.store import consent as store
@@ -97,7 +97,7 @@ class FileConsent:
         events = [(self._event(word, key, known.get(key, Held())), key) for word, key in asked]
         words = [Word(event, key) for event, key in events if event is not None]
         if not dry_run:
-            optouts.note(tx, registers.tell(tx, words, self.at, known), self.at)
+            registers.tell(tx, words, self.at, known)
 
     def _words(self, line: int, target: str, cells: Mapping[str, str]) -> Iterable[tuple[State, datetime | None]]:
         state = read_cell(cells.get(target, ""))

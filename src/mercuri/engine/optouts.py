@@ -84,8 +84,9 @@ def failure_key(key: Key) -> str:
 
 def opened_here(held: Held) -> bool:
     """Whether an address may be sent to, and it was not only HubSpot that said so."""
-    said = (held.registers.person, held.registers.staff)
-    return any(entry is not None and entry.state is State.IN for entry in said) and shown(held.registers).sendable
+    person, staff = held.registers.person, held.registers.staff
+    said_here = (person is not None and person.state is State.IN) or (staff is not None and staff.state is State.IN)
+    return said_here and shown(held.registers).sendable
 
 
 def _concerns(portal: Portal, held: Held) -> bool:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from mercuri.core.consent import ConsentEvent, Register, Registers, SourceKey, State, closed_by, hear
+from mercuri.core.consent import ConsentEvent, Register, Registers, SourceKey, State, Verdict, closed_by, hear
 from mercuri.core.contact import ContactId
 from mercuri.core.settings import CHANNELS
+from mercuri.engine import optouts
 from mercuri.store import consent as store
 from mercuri.store import consent_holders as holders
 from mercuri.store.consent import KIND_OF, Held, Key, Told
@@ -60,28 +61,31 @@ def meet_suppressed(tx: Tx, ids: Collection[ContactId]) -> None:
         load(tx, {(c, a.normal) for a in held for c in CHANNELS if KIND_OF[c] == a.kind and a.normal})
 
 
-def tell(tx: Tx, words: Sequence[Word], at: datetime, known: Mapping[Key, Held] | None = None) -> dict[Key, Held]:
-    """Hear words: evidence is kept, states and labels follow. The states that changed are returned.
+def tell(tx: Tx, words: Sequence[Word], at: datetime, known: Mapping[Key, Held]) -> dict[Key, Verdict]:
+    """Hear words: evidence is kept, states and labels follow, and what HubSpot has to be told is noted.
 
-    `known` are the states of all addresses concerned, loaded under `store.lock` in this transaction.
+    `known` are the states of all addresses concerned, loaded under `store.lock` in this transaction. The answer is what
+    is shown of those whose state changed.
     """
-    if known is None:
-        store.lock(tx)
-        known = load(tx, {word.key for word in words})
     now: dict[Key, Held] = {}
     for word in words:
         before = now.get(word.key) or known.get(word.key) or _UNHEARD
         now[word.key] = _after(before, word)
     changed = {key: held for key, held in now.items() if held != known.get(key)}
     store.add_events(tx, [word.event for word in words if word.event is not None])
-    store.save(tx, changed, at)
-    _relabel(tx, changed)
-    return changed
+    return _put(tx, changed, at)
 
 
 def speaks_elsewhere(registers: Registers, portal_id: str) -> bool:
     """Whether someone other than this portal keeps an address closed."""
     return any(key is None or key[0] != portal_id for _, key, _ in closed_by(registers))
+
+
+def _put(tx: Tx, changed: Mapping[Key, Held], at: datetime) -> dict[Key, Verdict]:
+    verdicts = store.save(tx, changed, at)
+    _relabel(tx, changed)
+    optouts.note(tx, changed, at)
+    return verdicts
 
 
 _UNHEARD = Held()

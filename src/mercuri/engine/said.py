@@ -25,7 +25,7 @@ from mercuri.core.contact import WorkspaceId
 from mercuri.core.keywords import read_message
 from mercuri.core.normalise import Refused, clean_text, normalise_email, normalise_phone
 from mercuri.core.settings import CHANNELS
-from mercuri.engine import optouts, registers
+from mercuri.engine import registers
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.registers import Word, whole
 from mercuri.errors import UserError
@@ -206,13 +206,10 @@ class _Said:
         self._check_may(state, held, now)
         event, was_known = self._event(tx, address, state, now)
         changed = registers.tell(tx, [Word(event, key)], now, known)
-        optouts.note(tx, changed, now)
         if self.kind == "staff" and not was_known:
             users.note_audit(tx, self.actor.name, f"consent.{state.value}", {"channel": self.channel}, now)
-        after = changed.get(key, held)
-        return Recorded(
-            self.channel, address, word, was_known, shown(after.registers), self._note(state, was_known, now)
-        )
+        verdict = changed.get(key) or shown(held.registers)
+        return Recorded(self.channel, address, word, was_known, verdict, self._note(state, was_known, now))
 
     def _read(self, tx: Tx, held: Held) -> tuple[State | None, str]:
         """The state that was said, and the word for what was heard."""

@@ -139,11 +139,12 @@ def is_kept(tx: Tx, event: ConsentEvent) -> bool:
     return tx.execute(_IS_KEPT, mine).first() is not None
 
 
-def save(tx: Tx, states: Mapping[Key, Held], at: datetime) -> None:
-    """Write the state of addresses; what is shown follows from it."""
-    now = to_ms(at)
-    if rows := [_state_out(tx, key, states[key], now) for key in sorted(states)]:
+def save(tx: Tx, states: Mapping[Key, Held], at: datetime) -> dict[Key, Verdict]:
+    """Write the state of addresses; the answer is what is shown of them, which follows from it."""
+    now, verdicts = to_ms(at), {key: shown(states[key].registers) for key in sorted(states)}
+    if rows := [_state_out(tx, key, states[key], verdict, now) for key, verdict in verdicts.items()]:
         tx.merge_many(schema.consent_state, _STATE, rows, _REPLACE)
+    return verdicts
 
 
 def rebuilt(tx: Tx, channel: str, address: str) -> Registers:
@@ -266,9 +267,7 @@ def _event_in(row: Any) -> Evidence:
     return Evidence(id_, event)
 
 
-def _state_out(tx: Tx, key: Key, state: Held, at: int) -> tuple[object, ...]:
-    verdict = shown(state.registers)
-    told = [[*source, told.value, to_ms(told.at), told.corrections] for source, told in sorted(state.told.items())]
+def _state_out(tx: Tx, key: Key, state: Held, verdict: Verdict, at: int) -> tuple[object, ...]:
     return (
         tx.workspace,
         *key,
@@ -276,9 +275,13 @@ def _state_out(tx: Tx, key: Key, state: Held, at: int) -> tuple[object, ...]:
         verdict.state,
         verdict.reason,
         verdict.paused,
-        dumps(told) if told else "[]",
+        _told_out(state.told) if state.told else "[]",
         at,
     )
+
+
+def _told_out(told: Mapping[SourceKey, Told]) -> str:
+    return dumps([[*source, one.value, to_ms(one.at), one.corrections] for source, one in sorted(told.items())])
 
 
 def _told_in(text: str) -> dict[SourceKey, Told]:

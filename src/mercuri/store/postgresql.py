@@ -93,7 +93,18 @@ def insert_arrays(
     names = ", ".join(f'"{name}"' for name in columns)
     arrays = ", ".join(f"%s::{table.c[name].type.compile(conn.dialect)}[]" for name in columns)
     statement = f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays}) {conflict}'
-    driver.execute(statement.encode(), [list(values) for values in zip(*rows, strict=True)])
+    driver.execute(statement.encode(), [_array(values) for values in zip(*rows, strict=True)])
+
+
+def _array(values: Iterable[Any]) -> str:
+    """Plain values as the text of an array: the driver's own way costs several times as much."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: Any) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return "NULL" if value is None else str(value)
 
 
 def reserve_ids(conn: Connection, table: str, count: int) -> list[int]:

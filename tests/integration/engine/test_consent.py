@@ -341,6 +341,15 @@ def test_the_same_event_twice_is_one(both: World) -> None:
     assert len(consent.explain(both.app, both.ws, "sms", PHONE).evidence) == 1
 
 
+def test_evidence_is_kept_to_the_letter(both: World) -> None:
+    odd = 'She said "stop", \'now\' \\ {NULL}, \\" ,\n€ 停'
+    consent.record(both.app, both.ws, "sms", PHONE, "form", OWNER, state="out", proof={"form": odd, "page": "NULL"})
+
+    explained = consent.explain(both.app, both.ws, "sms", PHONE)
+
+    assert explained.evidence[0].proof == {"form": odd, "page": "NULL"}
+
+
 def test_an_opt_out_of_an_address_that_nobody_has_is_kept_for_whoever_gets_it(world: World) -> None:
     says(world, "STOP", "+14155552699")
 
