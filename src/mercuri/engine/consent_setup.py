@@ -111,8 +111,7 @@ def make_own_properties(app: App, ws: WorkspaceId, portal_id: PortalId, actor: A
     refresh_schema(app, ws, portal, client)
     with app.db.write(ws) as tx:
         users.note_audit(tx, actor.name, "consent.own_properties", {"portal": portal_id}, app.now())
-        for states in store.each_state(tx, "sms"):
-            optouts.note_all(tx, portal_id, [("sms", address) for address in states], app.now())
+        optouts.note_all(tx, portal_id, "sms", app.now())
     app.wake()
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from mercuri.core.consent import SourceKey
 from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.retry import WAITS_FOR, FailureClass, class_of, next_try
-from mercuri.engine import registers
+from mercuri.engine import optouts, registers
 from mercuri.engine.app import App
 from mercuri.engine.optout_plan import EMAIL_LIST, OWN_STATUS, Batch, Plan, Value, put_failure
 from mercuri.engine.optouts import failure_key, key_of
@@ -41,7 +41,8 @@ def push_outs(app: App, ws: WorkspaceId, portal_id: PortalId, *, calls: Calls | 
     """
     with app.db.read(ws) as tx:
         portal = portals.get(tx, portal_id)
-        if portal.state != "connected" or not outbox.due(tx, portal_id, "consent", app.now(), limit=1):
+        is_waiting = any(outbox.due(tx, portal_id, kind, app.now(), limit=1) for kind in ("consent", "tell"))
+        if portal.state != "connected" or not is_waiting:
             return 0
     client = client_for(app, ws, portal, Lane.OPT_OUT, calls)
     written = 0
@@ -49,7 +50,12 @@ def push_outs(app: App, ws: WorkspaceId, portal_id: PortalId, *, calls: Calls | 
         with app.db.write(ws) as tx:
             batch = _claim(tx, app, portal_id)
         if not batch.pending:
-            return written
+            # Only now, so that a stop that comes meanwhile has few others before it.
+            with app.db.write(ws) as tx:
+                is_more = optouts.note_next(tx, portal_id, app.now())
+            if not is_more:
+                return written
+            continue
         errors = _send(client, batch)
         with app.db.write(ws) as tx:
             written += _conclude(tx, app, portal_id, batch, errors)

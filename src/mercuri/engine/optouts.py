@@ -19,6 +19,10 @@ from mercuri.store.database import Tx
 from mercuri.store.outbox import Pending
 from mercuri.store.portals import Portal
 
+#: Addresses that are noted in one transaction: SQLite has one writer, and a person's stop must not wait for it.
+STEP = 500
+_ALL = "all"
+
 
 def note(tx: Tx, states: Mapping[Key, Held], at: datetime, *, only: PortalId | None = None) -> None:
     """Note for every connected portal what it has to be told of these addresses; what it said itself is left out.
@@ -39,16 +43,38 @@ def note(tx: Tx, states: Mapping[Key, Held], at: datetime, *, only: PortalId | N
             outbox.note_many(tx, portal.id, "consent", wanted, at)
 
 
-def note_all(tx: Tx, portal_id: PortalId, keys: Collection[Key], at: datetime) -> None:
-    """Note addresses for a portal whatever their state."""
-    outbox.note_many(tx, portal_id, "consent", {name_of(key): {} for key in keys}, at)
-
-
 def note_closed(tx: Tx, portal_id: PortalId, at: datetime) -> None:
-    """Note every closed address for a portal that can be told of it in another way now, or has only now come back."""
-    for channel in KIND_OF:
-        for states in store.each_state(tx, channel, only="unsubscribed"):
-            note(tx, {(channel, address): held for address, held in states.items()}, at, only=portal_id)
+    """Note every closed address for a portal that can be told of it in another way now, or has only now come back.
+
+    There may be very many: what is more than a few is left to `note_next`.
+    """
+    outbox.note_many(tx, portal_id, "tell", {channel: {} for channel in KIND_OF}, at)
+    for _ in KIND_OF:
+        note_next(tx, portal_id, at)
+
+
+def note_all(tx: Tx, portal_id: PortalId, channel: str, at: datetime) -> None:
+    """The same for every address of a channel, whatever its state."""
+    outbox.note(tx, portal_id, "tell", f"{channel}:{_ALL}", {}, at)
+
+
+def note_next(tx: Tx, portal_id: PortalId, at: datetime) -> bool:
+    """Note the next addresses of those that are to be noted; false where none are left."""
+    waiting = outbox.due(tx, portal_id, "tell", at, limit=1)
+    for item in waiting:
+        channel, _, which = item.key.partition(":")
+        only = None if which == _ALL else "unsubscribed"
+        found = store.states_after(tx, channel, item.payload.get("after", ""), only=only, limit=STEP)
+        states = {(channel, address): held for address, held in found.items()}
+        if which == _ALL:
+            outbox.note_many(tx, portal_id, "consent", {name_of(key): {} for key in states}, at)
+        else:
+            note(tx, states, at, only=portal_id)
+        # Asked for anew meanwhile, it begins at the first address again: that row is kept.
+        outbox.done(tx, [item])
+        if len(found) == STEP:
+            outbox.note_many(tx, portal_id, "tell", {item.key: {"after": next(reversed(found))}}, at, keep=True)
+    return bool(waiting)
 
 
 def retry(tx: Tx, portal_id: PortalId, failure_key: str, at: datetime) -> None:

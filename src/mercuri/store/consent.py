@@ -6,7 +6,7 @@ The statements are written by hand, since a load runs each of them for every pag
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -162,13 +162,11 @@ def evidence_after(tx: Tx, after: int, *, limit: int = 1000) -> list[Evidence]:
     return [_event_in(row) for row in tx.execute(_NEXT_EVENTS, {"ws": tx.workspace, "after": after, "limit": limit})]
 
 
-def each_state(tx: Tx, channel: str, *, only: str | None = None, batch: int = 1000) -> Iterator[dict[str, Held]]:
-    """What is known of every address of a channel, in order of the addresses; `only` those in one state."""
-    last = ""
-    mine = {"ws": tx.workspace, "channel": channel, "limit": batch} | ({"state": only} if only else {})
-    while rows := tx.execute(_EACH if only is None else _EACH_IN, {**mine, "after": last}).all():
-        yield {address: Held(from_json(registers), _told_in(told)) for address, registers, told in rows}
-        last = rows[-1][0]
+def states_after(tx: Tx, channel: str, after: str, *, only: str | None, limit: int) -> dict[str, Held]:
+    """What is known of the next addresses of a channel after one, in their order; `only` those in one state."""
+    asked = {"ws": tx.workspace, "channel": channel, "after": after, "limit": limit}
+    rows = tx.execute(_NEXT_STATES, asked) if only is None else tx.execute(_NEXT_IN, {**asked, "state": only})
+    return {address: Held(from_json(registers), _told_in(told)) for address, registers, told in rows}
 
 
 def paused(tx: Tx, *, limit: int = 50) -> list[Key]:
@@ -205,12 +203,12 @@ _IS_KEPT = sa.text(
     "SELECT 1 FROM consent_event"
     " WHERE workspace_id = :ws AND channel = :channel AND address = :address AND event_key = :key"
 )
-_EACH_OF_CHANNEL = (
+_OF_CHANNEL = (
     "SELECT address, registers, told FROM consent_state"
     " WHERE workspace_id = :ws AND channel = :channel AND address > :after"
 )
-_EACH = sa.text(f"{_EACH_OF_CHANNEL} ORDER BY address LIMIT :limit")
-_EACH_IN = sa.text(f"{_EACH_OF_CHANNEL} AND state = :state ORDER BY address LIMIT :limit")
+_NEXT_STATES = sa.text(f"{_OF_CHANNEL} ORDER BY address LIMIT :limit")
+_NEXT_IN = sa.text(f"{_OF_CHANNEL} AND state = :state ORDER BY address LIMIT :limit")
 _LAST_SAID = sa.text(
     "SELECT occurred_at FROM consent_event"
     " WHERE workspace_id = :ws AND register = 'crm' AND source LIKE :pattern ESCAPE '\\' ORDER BY id DESC LIMIT 1"

@@ -30,7 +30,7 @@ class Pending:
 
     id: int
     portal_id: PortalId
-    kind: str  # contact | consent | look | merge
+    kind: str  # contact | consent | tell | look | merge
     key: str
     payload: Mapping[str, Any]
     attempts: int

@@ -327,8 +327,8 @@ outbox = Table(
     _id(),
     _workspace(),
     Column("portal_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # contact | consent | look | merge
-    Column("key", Text, nullable=False),  # the contact or record id, or the address
+    Column("kind", Text, nullable=False),  # contact | consent | tell | look | merge
+    Column("key", Text, nullable=False),  # the contact or record id, the address, or (tell) the channel
     Column("payload", Text, nullable=False, server_default="{}"),
     Column("not_before", BigInteger, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, server_default="0"),

@@ -9,8 +9,9 @@ import pytest
 from tests.support.consent import MAPPED, PHONE, a_person, label, push, says, sendable
 from tests.support.world import OWNER, PORTAL, World
 
-from mercuri.engine import consent_counts, consent_setup, edit, portal
+from mercuri.engine import consent, consent_counts, consent_setup, edit, optouts, portal
 from mercuri.errors import UserError
+from mercuri.store import outbox
 
 CHOICES = [{"label": name, "value": name} for name in ("Yes", "No", "not_asked", "Stop all")]
 LISTED: dict[str, Any] = {
@@ -82,6 +83,38 @@ def test_an_opt_out_that_waited_for_a_mapping_is_passed_on_once_there_is_one(wor
 
     assert world.record(record)["sms_opt_in"] == "false"
     assert not world.failures()
+
+
+def test_a_new_mapping_tells_of_all_that_is_closed_in_steps_that_survive_a_kill(
+    both: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optouts, "STEP", 2)
+    numbers = [f"+1415555267{number}" for number in range(5)]
+    records = [both.sandbox.create({"firstname": "Ana", "phone": number}) for number in numbers]
+    both.settings(consent_mapping=[])
+    both.sync()
+    for number in numbers:
+        consent.record(both.app, both.ws, "sms", number, "message", OWNER, text="STOP")
+    push(both)
+
+    both.settings(consent_mapping=MAPPED)
+
+    assert _waiting(both) == 2  # the save itself is short, however many there are
+    with pytest.raises(KeyboardInterrupt):
+        _killed_at_the_next_step(both)
+    push(both)
+    assert [both.record(record).get("sms_opt_in") for record in records] == ["false"] * 5
+
+
+def _killed_at_the_next_step(world: World) -> None:
+    with world.app.db.write(world.ws) as tx:
+        optouts.note_next(tx, PORTAL, world.clock.now())
+        raise KeyboardInterrupt
+
+
+def _waiting(world: World) -> int:
+    with world.app.db.read(world.ws) as tx:
+        return outbox.count(tx, PORTAL, "consent")
 
 
 def test_a_mapped_property_that_vanished_is_reported_and_changes_nothing(world: World) -> None:
