@@ -187,7 +187,7 @@ class Consent(RuleBasedStateMachine):
         with self.world.app.db.read(self.world.ws) as tx:
             states = store.held(tx, "sms", PHONES)
             for phone, held in states.items():
-                assert store.rebuilt(tx, "sms", phone) == held.registers
+                assert store.rebuilt(tx, "sms", [phone]) == {phone: held.registers}
             verdicts = {("sms", phone): shown(held.registers) for phone, held in states.items()}
             for batch in contacts.each(tx):
                 for contact in contacts.many(tx, [held.id for held in batch]):

@@ -159,6 +159,21 @@ def state_of(events: Iterable[ConsentEvent]) -> Registers:
     return registers
 
 
+def mended(registers: Registers, given: Registers) -> Registers:
+    """What registers should hold that differ from those which the evidence has `given`: a yes without evidence goes.
+
+    A no without evidence goes on to close, as does a pause.
+    """
+    person, staff, crm, pause = registers
+    closing = Registers(
+        person if person and person.state is State.OUT else None,
+        staff if staff and staff.state is State.OUT else None,
+        {key: entry for key, entry in crm.items() if entry.state is State.OUT},
+        pause if pause and pause.state is State.PAUSE else None,
+    )
+    return join(given, closing)
+
+
 def shown(registers: Registers) -> Verdict:
     """The state of an address on a channel, whether it may be sent to, and why."""
     paused = registers.pause is not None and is_paused(registers)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from mercuri.core.consent import ConsentEvent, Register, Registers, SourceKey, State, Verdict, closed_by, hear
+from mercuri.core.consent import ConsentEvent, Register, Registers, SourceKey, State, Verdict, closed_by, hear, mended
 from mercuri.core.contact import ContactId
 from mercuri.core.settings import CHANNELS
 from mercuri.engine import optouts
@@ -74,6 +74,17 @@ def tell(tx: Tx, words: Sequence[Word], at: datetime, known: Mapping[Key, Held])
     changed = {key: held for key, held in now.items() if held != known.get(key)}
     store.add_events(tx, [word.event for word in words if word.event is not None])
     return _put(tx, changed, at)
+
+
+def mend(tx: Tx, channel: str, addresses: Collection[str], at: datetime) -> int:
+    """Make states what the evidence says; the answer is how many were not."""
+    store.lock(tx)
+    known = load(tx, {(channel, address) for address in addresses})
+    given = store.rebuilt(tx, channel, addresses)
+    right = {key: Held(mended(held.registers, given[key[1]]), held.told) for key, held in known.items()}
+    changed = {key: held for key, held in right.items() if held != known[key]}
+    _put(tx, changed, at)
+    return len(changed)
 
 
 def speaks_elsewhere(registers: Registers, portal_id: str) -> bool:

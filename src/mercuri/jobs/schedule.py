@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mercuri.core.contact import WorkspaceId
-from mercuri.engine import consent, dedupe, hints, inbox, journal
+from mercuri.engine import consent, consent_check, dedupe, hints, inbox, journal
 from mercuri.engine import run as runs
 from mercuri.engine import schedule as times
 from mercuri.engine.app import SYSTEM, App
@@ -114,6 +114,11 @@ def check_duplicates(app: App, ws: WorkspaceId) -> None:
     dedupe.nightly_check(app, ws)
 
 
+def check_consent(app: App, ws: WorkspaceId) -> None:
+    """Compare the state of every address with the evidence for it."""
+    consent_check.nightly_check(app, ws)
+
+
 def forget(app: App, ws: WorkspaceId) -> None:
     """Drop what nobody asks for any more: runs that came by themselves and found nothing, writes that were settled."""
     with app.db.write(ws) as tx:
@@ -137,5 +142,6 @@ DUTIES: tuple[Duty, ...] = (
     Duty("duplicates", timedelta(seconds=2), settle_duplicates, always=True),
     Duty("bulk merges", timedelta(0), merge_in_bulk, always=True),
     Duty("check of duplicates", timedelta(days=1), check_duplicates),
+    Duty("check of consent", timedelta(days=1), check_consent),
     Duty("old rows", timedelta(hours=6), forget, always=True),
 )

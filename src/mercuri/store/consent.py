@@ -147,9 +147,12 @@ def save(tx: Tx, states: Mapping[Key, Held], at: datetime) -> dict[Key, Verdict]
     return verdicts
 
 
-def rebuilt(tx: Tx, channel: str, address: str) -> Registers:
-    """The registers that the evidence of an address gives, computed from nothing."""
-    return state_of(item.event for item in evidence(tx, channel, [address]))
+def rebuilt(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, Registers]:
+    """The registers that the evidence of each address gives, computed from nothing."""
+    events: dict[str, list[ConsentEvent]] = {address: [] for address in addresses}
+    for item in evidence(tx, channel, addresses):
+        events[item.event.address].append(item.event)
+    return {address: state_of(found) for address, found in events.items()}
 
 
 def evidence(tx: Tx, channel: str, addresses: Collection[str]) -> list[Evidence]:

@@ -9,12 +9,13 @@ import pytest
 from tests.support.consent import PHONE, a_person, label, push, says, sendable
 from tests.support.world import OWNER, PORTAL, World
 
-from mercuri.core.consent import shown
-from mercuri.engine import consent, consent_setup, edit, portal, run
+from mercuri.core.consent import Entry, Registers, State, shown
+from mercuri.engine import consent, consent_check, consent_setup, edit, portal, run
 from mercuri.errors import UserError
 from mercuri.hubspot.pacing import Lane, Limit, Pacer
 from mercuri.store import consent as store
-from mercuri.store import portals
+from mercuri.store import portals, users
+from mercuri.store.consent import Held
 from mercuri.store.runs import Run
 
 
@@ -384,8 +385,28 @@ def test_state_is_what_the_evidence_gives(world: World) -> None:
 
     with world.app.db.read(world.ws) as tx:
         held = store.held(tx, "sms", [PHONE])[PHONE]
-        assert store.rebuilt(tx, "sms", PHONE) == held.registers
+        assert store.rebuilt(tx, "sms", [PHONE]) == {PHONE: held.registers}
         assert shown(held.registers).sendable
+
+
+def test_the_nightly_check_gives_a_state_what_its_evidence_says_and_takes_no_stop_from_it(both: World) -> None:
+    silent, stopped, open_ = "+14155552672", "+14155552673", "+14155552674"
+    a_person(both, opt_in="")
+    says(both, "STOP")
+    says(both, "START", open_)
+    assert consent_check.nightly_check(both.app, both.ws) == 0
+    yes, no = (Held(Registers(person=Entry(both.clock.now(), state, "message"))) for state in (State.IN, State.OUT))
+    with both.app.db.write(both.ws) as tx:  # states that nobody said, and one that was forgotten
+        store.save(tx, {("sms", PHONE): Held(), ("sms", silent): yes, ("sms", stopped): no}, both.clock.now())
+
+    assert consent_check.nightly_check(both.app, both.ws) == 2
+
+    assert [sendable(both, number) for number in (PHONE, silent, stopped, open_)] == [False, False, False, True]
+    with both.app.db.read(both.ws) as tx:
+        found = store.verdicts(tx, "sms", [PHONE, stopped])
+        assert [found[number].state for number in (PHONE, stopped)] == ["unsubscribed"] * 2
+        assert [entry.action for entry in users.audit(tx)][:1] == ["consent.mended"]
+    assert consent_check.nightly_check(both.app, both.ws) == 0
 
 
 def test_a_no_in_hubspot_that_only_a_push_saw_is_heard(world: World) -> None:

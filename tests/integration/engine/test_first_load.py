@@ -134,7 +134,7 @@ def _evidence(world: World) -> dict[str, list[object]]:
         events = [found.event for found in store.evidence_after(tx, 0)]
         for event in events:
             held = store.held(tx, event.channel, [event.address])[event.address]
-            assert held.registers == store.rebuilt(tx, event.channel, event.address)
+            assert held.registers == store.rebuilt(tx, event.channel, [event.address])[event.address]
             proof = {name: value for name, value in event.proof.items() if name != "run"}
             words = (event.register, event.state, event.kind, event.actor, proof, event.source_key)
             said.setdefault(f"{event.channel} {event.address}", []).append(words)
