@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -36,14 +36,6 @@ BATCH = batches.BATCH
 HISTORY_BATCH = 50
 #: Longest address we send; HubSpot's server answers 414 to some 8,000 characters.
 LONGEST_URL = 7000
-
-
-@dataclass(frozen=True, slots=True)
-class EmailStatus:
-    """What an e-mail address is subscribed to: by subscription type, and whether it opted out of everything."""
-
-    opted_out_of_all: bool
-    subscriptions: Mapping[str, str]
 
 
 class Client:
@@ -260,13 +252,6 @@ class Client:
         """Opt an address out of all e-mail. One-way; saying it twice does no harm, so it is repeated until heard."""
         path = f"{wire.STATUSES}/{quote(email, safe='')}/unsubscribe-all"
         self._send(Request("write", "POST", path, {"channel": "EMAIL"}), _nothing)
-
-    def email_status(self, email: str) -> EmailStatus:
-        """What HubSpot holds about an address, with or without a contact."""
-        path = f"{wire.STATUSES}/{quote(email, safe='')}"
-        subscriptions = self._get("other", path, {"channel": "EMAIL"}, wire.subscriptions)
-        opted_out = self._get("other", f"{path}/unsubscribe-all", {"channel": "EMAIL"}, wire.has_results)
-        return EmailStatus(opted_out, subscriptions)
 
     # How it is sent
 

@@ -342,13 +342,3 @@ def scopes_for(path: str, *, write: bool) -> tuple[str, ...]:
     ('crm.objects.contacts.read',)
     """
     return tuple(scopes[write] for begin, scopes in _SCOPES.items() if path.startswith(begin))
-
-
-def subscriptions(body: Any) -> dict[str, str]:
-    """Status by subscription id of one e-mail address."""
-    return {text(_at(item, "subscriptionId")): text(_at(item, "status")) for item in _results(body)}
-
-
-def has_results(body: Any) -> bool:
-    """Whether an answer holds any result at all."""
-    return bool(_results(body))

@@ -10,9 +10,9 @@ from tests.support.consent import PHONE, a_person, label, push, says, sendable
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.consent import Entry, Registers, State, shown
-from mercuri.engine import consent, consent_check, consent_setup, edit, portal, run
+from mercuri.engine import consent, consent_check, consent_setup, edit, run
 from mercuri.errors import UserError
-from mercuri.hubspot.pacing import Lane, Limit, Pacer
+from mercuri.hubspot.pacing import Limit, Pacer
 from mercuri.store import consent as store
 from mercuri.store import portals, users
 from mercuri.store.consent import Held
@@ -269,16 +269,14 @@ def test_a_record_that_is_linked_to_a_closed_contact_is_told_or_reported_whateve
     says(both, "STOP")
     consent.record(both.app, both.ws, "email", "ana@example.com", "form", OWNER, state="out")
     push(both)
-    both.sandbox.create({"firstname": "Ana", "email": "ana@example.com", "phone": PHONE})
+    record = both.sandbox.create({"firstname": "Ana", "email": "ana@example.com", "phone": PHONE})
 
     both.settings(two_way=False)
     both.sync()
     push(both)
 
     assert ["for SMS" in failure.message for failure in both.failures()] == [True]
-    with both.app.db.read(both.ws) as tx:
-        client = portal.client_for(both.app, both.ws, portals.get(tx, PORTAL), Lane.BUTTON)
-    assert client.email_status("ana@example.com").opted_out_of_all
+    assert both.record(record)["hs_email_optout"] == "true"
 
 
 def test_an_opt_out_that_nothing_can_carry_stands_among_the_failures(world: World) -> None:
@@ -462,15 +460,12 @@ def test_contacts_show_another_channel_as_soon_as_it_is_chosen(world: World) -> 
 
 
 def test_an_opt_out_from_email_uses_hubspots_own_list(world: World) -> None:
-    a_person(world, email="ana@example.com")
+    record = a_person(world, email="ana@example.com")
     consent.record(world.app, world.ws, "email", "Ana@Example.com", "form", OWNER, state="out")
 
     push(world)
 
-    with world.app.db.read(world.ws) as tx:
-        connected = portals.get(tx, PORTAL)
-    client = portal.client_for(world.app, world.ws, connected, Lane.BUTTON)
-    assert client.email_status("ana@example.com").opted_out_of_all
+    assert world.record(record)["hs_email_optout"] == "true"
     assert not world.failures()
 
 
