@@ -69,6 +69,26 @@ NEEDED = {
             Step("sync"),
         ),
     ),
+    # Somebody says stop while two-way is off.
+    "stop past the two-way switch": History(
+        Setup(theme="consent"),
+        (
+            Step("new_there", values=(*_ANN, ("phone", NUMBERS[0]))),
+            Step("sync"),
+            Step("stop_one_way"),
+        ),
+    ),
+    # The box is cleared in one of two portals.
+    "no of another portal": History(
+        Setup(theme="consent in portals"),
+        (
+            Step("new_there", values=(*_ANN, ("phone", NUMBERS[0]))),
+            Step("sync"),
+            Step("sync_far"),
+            Step("tick", value="false"),
+            Step("sync"),
+        ),
+    ),
     # A mapped property vanishes, where erased values are erased on the other side too.
     "pause of a field": History(
         Setup(theme="schema", blanks="erase"),

@@ -128,7 +128,7 @@ class Drawing:
             blanks=pick(["keep", "keep", "erase", "ask"]),
             deletions=pick(["keep", "keep", "archive", "ask"]),
             match_by=pick(["email", "email", "email_phone", "none"]),
-            directions=tuple((name, pick(["in", "out"])) for name in fields if self.theme != "portals"),
+            directions=tuple((name, pick(["in", "out"])) for name in fields if "portals" not in self.theme),
             switches=tuple(switches.items()),
             lag_s=pick([0, 0, 10, 60]),
             own_id=chance() < 0.85,
@@ -166,7 +166,7 @@ class Drawing:
             values["phone"] = "+14155552999"
         elif kind == "shared_email":
             values["email"] = "shared@example.com"
-        if self.theme == "consent" and "phone" not in values:
+        if "consent" in self.theme and "phone" not in values:
             values["phone"] = self.rng.choice(NUMBERS)
         return tuple(values.items())
 

@@ -11,7 +11,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
-from tests.property.machine import hints, limits, merges, people, portals, running, schema, undoing, words
+from tests.property.machine import hints, limits, merges, people, portals, running, schema, speaking, undoing, words
 from tests.property.machine.abreast import in_any_order
 from tests.property.machine.histories import CROWD, MAPPED, History
 from tests.property.machine.laws import demand, norm, stored
@@ -33,6 +33,7 @@ _BEGIN: Mapping[str, Callable[[Life], None]] = {
     "consent": words.begin,
     "limits": limits.begin,
     "portals": portals.begin,
+    "consent in portals": speaking.begin,
 }
 
 #: The kinds of steps.
@@ -59,6 +60,8 @@ ACTS: Mapping[str, Act] = {
     "tick": words.tick,
     "import_file": words.import_file,
     "erase_here": words.erase_here,
+    "stop_one_way": speaking.stop_one_way,
+    "tick_far": speaking.tick_far,
     "edit_far": portals.edit_far,
     "new_far": portals.new_far,
     "sync_far": portals.sync_far,

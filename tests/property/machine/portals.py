@@ -40,7 +40,7 @@ def begin(life: Life) -> None:
 
 def edit_far(life: Life, step: Step) -> None:
     contact = life.contact(step.who)
-    record = _record(life, contact)
+    record = record_of(life, contact)
     if contact is None or record is None or record not in life.far.contact_ids():
         return
     try:
@@ -68,7 +68,8 @@ def sync_far(life: Life, step: Step) -> None:
         running.go(life, running.ask(life, FAR, full=step.full), step.at)
 
 
-def _record(life: Life, contact: ContactId | None) -> str | None:
+def record_of(life: Life, contact: ContactId | None) -> str | None:
+    """The record of a contact in the second portal."""
     if contact is None:
         return None
     with life.world.app.db.read(life.world.ws) as tx:

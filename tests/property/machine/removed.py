@@ -11,7 +11,7 @@ from mercuri.core import consent
 from mercuri.core.consent import Entry, Registers, State
 from mercuri.core.diff import Base
 from mercuri.core.echo import Echo
-from mercuri.engine import creating, parting, portal, schema, sending, settle, sweep
+from mercuri.engine import creating, optouts, parting, portal, registers, schema, sending, settle, sweep
 from mercuri.engine.work import Work
 from mercuri.errors import HubSpotError
 from mercuri.hubspot.client import Outcome
@@ -79,6 +79,17 @@ def _word_of_the_person() -> _Patches:
     yield patch.object(consent, "_reopened", reopened)
 
 
+def _past_the_switch() -> _Patches:
+    """A stop waits until two-way is on."""
+    concerns = optouts._concerns
+    yield patch.object(optouts, "_concerns", lambda portal, held: portal.settings.two_way and concerns(portal, held))
+
+
+def _every_portal() -> _Patches:
+    """What one portal says no to is not told to the others."""
+    yield patch.object(registers, "speaks_elsewhere", lambda held, _: held.person is not None)
+
+
 def _pause() -> _Patches:
     """The portal's schema is not looked at: what vanished reads as empty."""
     yield patch.object(schema, "active_mapping", lambda mapping, _: mapping)
@@ -112,6 +123,8 @@ RULES: Mapping[str, Callable[[], _Patches]] = {
     "history check": _history_check,
     "patience": _patience,
     "word of the person": _word_of_the_person,
+    "stop past the two-way switch": _past_the_switch,
+    "no of another portal": _every_portal,
     "pause of a field": _pause,
     "taking up of a field": _taking_up,
     "brake": _brake,

@@ -12,8 +12,15 @@ from tests.property.machine.histories import NUMBERS, Drawing, History, Moment, 
 
 
 def draw(seed: int) -> History:
-    """The history of a seed. Every twelfth has a second portal, the others one of the other themes, or none."""
+    """The history of a seed. Every twelfth has a second portal, the others one of the other themes, or none.
+
+    Every 48th is about consent in two portals, every 24th about stops while two-way is off.
+    """
     rng = Random(seed)
+    if seed % 48 == 47:
+        return Drawing(rng, "consent in portals", _consent_in_portals).history()
+    if seed % 24 == 5:
+        return Drawing(rng, "consent", _one_way).history()
     if seed % 12 == 11:
         return Drawing(rng, "portals", _portals).history()
     theme = rng.choice(["", *THEMES]) if rng.random() < 0.8 else ""
@@ -71,6 +78,22 @@ def _consent(drawing: Drawing) -> list[Step]:
         ]
     )
     return [step, *([drawing.sync()] if rng.random() < 0.5 else [])]
+
+
+def _one_way(drawing: Drawing) -> list[Step]:
+    """Somebody says stop while two-way is off; or anything else that is said."""
+    stop = Step("stop_one_way", other=drawing.rng.randrange(len(NUMBERS)))
+    return [stop, drawing.sync()] if drawing.rng.random() < 0.5 else _consent(drawing)
+
+
+def _consent_in_portals(drawing: Drawing) -> list[Step]:
+    """Somebody speaks of a number, in one portal or in both."""
+    rng = drawing.rng
+    if rng.random() < 0.3:
+        return _portals(drawing)
+    tick = Step("tick_far", drawing.who(), value=rng.choice(["true", "true", "false", ""]))
+    said = [tick] if rng.random() < 0.4 else _consent(drawing)
+    return [*said, *([Step("sync_far")] if rng.random() < 0.5 else [])]
 
 
 def _limits(drawing: Drawing) -> list[Step]:

@@ -20,21 +20,21 @@ from mercuri.store import contacts, failures
 from mercuri.store.consent import Held
 
 OPT_IN = "sms_opt_in"
+PROPERTY = {
+    "name": OPT_IN,
+    "label": "SMS opt-in",
+    "type": "bool",
+    "fieldType": "booleancheckbox",
+    "groupName": "contactinformation",
+    "options": [{"label": "Yes", "value": "true"}, {"label": "No", "value": "false"}],
+}
+MAPPING = [{"channel": "sms", "kind": "opt_in", "property": OPT_IN}]
 
 
 def begin(life: Life) -> None:
     """A property of HubSpot's speaks of the numbers; what must hold is looked at after every step."""
-    life.world.sandbox.add_property(
-        {
-            "name": OPT_IN,
-            "label": "SMS opt-in",
-            "type": "bool",
-            "fieldType": "booleancheckbox",
-            "groupName": "contactinformation",
-            "options": [{"label": "Yes", "value": "true"}, {"label": "No", "value": "false"}],
-        }
-    )
-    life.world.settings(consent_mapping=[{"channel": "sms", "kind": "opt_in", "property": OPT_IN}])
+    life.world.sandbox.add_property(PROPERTY)
+    life.world.settings(consent_mapping=MAPPING)
     life.after_step.append(_check)
     life.at_rest.append(_check_heard)
 
