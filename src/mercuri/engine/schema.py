@@ -44,8 +44,8 @@ def renew(work: Work) -> None:
 
 
 def carried(settings: PortalSettings, found: tuple[Property, ...], region: str) -> Carried:
-    """What of the settings the schema can carry."""
-    mapping = active_mapping(settings.mapping, found)
+    """What of the settings the schema can carry; nothing follows from an empty one, which no portal has."""
+    mapping = active_mapping(settings.mapping, found) if found else settings.mapping
     rules = rules_for(settings, mapping, norm_for(region))
     return Carried(mapping, rules, properties_to_ask(replace(settings, mapping=mapping)))
 

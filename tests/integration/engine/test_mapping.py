@@ -8,7 +8,8 @@ import pytest
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.contact import RecordId
-from mercuri.engine import hints, run
+from mercuri.core.settings import PortalSettings
+from mercuri.engine import hints, run, schema
 from mercuri.store import outbox, runs
 
 STANDARD = [
@@ -212,3 +213,9 @@ def test_a_value_cleared_here_stays_cleared_though_its_property_vanished_after_a
     assert link is not None
     assert world.record(link.record_id)["points"] == "4"
     assert world.contact(ana).fields.get("custom.points", "") == ""
+
+
+def test_an_empty_schema_pauses_no_field() -> None:
+    settings = PortalSettings()
+
+    assert schema.carried(settings, (), "US").mapping == settings.mapping != ()
