@@ -113,15 +113,24 @@ def groups(
 
     `not_duplicate` holds pairs that a person told apart, each for one key: the pair is not joined by that key.
     """
+    held = _holders_by_key(keys, frozenset(shared), caps)
+    return joined([(key, own) for key, own in held.items() if 2 <= len(own) <= caps[key.kind]], not_duplicate)
+
+
+def joined(
+    joining: Iterable[tuple[MatchKey, Sequence[int]]],
+    not_duplicate: Collection[tuple[int, int, MatchKey]] = frozenset(),
+) -> dict[int, tuple[int, ...]]:
+    """`groups` from the keys that join their holders, each with all of these: two or more."""
     apart: dict[MatchKey, set[Pair]] = defaultdict(set)
     for a, b, key in not_duplicate:
         apart[key].add((min(a, b), max(a, b)))
-    held = _holders_by_key(keys, frozenset(shared), caps)
-    roots = {contact: contact for contact in keys}
-    for key, holders in held.items():
-        if 2 <= len(holders) <= caps[key.kind]:
-            for a, b in _edges(holders, apart.get(key, frozenset())):
-                _join(roots, a, b)
+    roots: dict[int, int] = {}
+    for key, holders in joining:
+        for contact in holders:
+            roots.setdefault(contact, contact)
+        for a, b in _edges(holders, apart.get(key, frozenset())):
+            _join(roots, a, b)
     return _by_root(roots)
 
 

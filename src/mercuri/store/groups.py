@@ -11,11 +11,12 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from itertools import combinations
 
 import structlog
 
-from mercuri.core.match import Caps, KeyKind, MatchKey, Pair, Regrouped, groups, most_that_count, regroup
+from mercuri.core.match import Caps, KeyKind, MatchKey, Pair, Regrouped, joined, most_that_count, regroup
 from mercuri.errors import UserError
 from mercuri.store import match_keys, schema, workspaces
 from mercuri.store.database import Database, Tx
@@ -28,6 +29,7 @@ _LOCK = 4_242_002
 _MEMBERS = ("workspace_id", "contact_id", "grp")
 _GROUPS = ("workspace_id", "grp", "size", "certainty", "first_seen")
 Keys = Mapping[int, Collection[MatchKey]]
+_NONE: frozenset[KeyKind] = frozenset()
 
 
 def keys_changed(tx: Tx, moved: Keys, at: datetime, *, also: Collection[int] = ()) -> None:
@@ -73,8 +75,8 @@ def rebuild(tx: Tx, at: datetime) -> None:
     for table in ("dup_member", "dup_group", "dup_total"):
         write(tx, f"DELETE FROM {table} WHERE workspace_id = ?", [(tx.workspace,)])
     # Not sorted by contact: after a load of a million that would be a list of many megabytes.
-    joined = ((tx.workspace, contact, group) for group, (members, _) in built.items() for contact in members)
-    tx.insert_many(schema.dup_member, _MEMBERS, joined)
+    placed = ((tx.workspace, contact, group) for group, (members, _) in built.items() for contact in members)
+    tx.insert_many(schema.dup_member, _MEMBERS, placed)
     tx.insert_many(
         schema.dup_group,
         _GROUPS,
@@ -222,25 +224,23 @@ def _from_scratch(tx: Tx) -> dict[int, tuple[Sequence[int], int]]:
     apart: dict[MatchKey, set[Pair]] = {}
     for item in match_keys.all_apart(tx):
         apart.setdefault(item.key, set()).add((item.a, item.b))
-    keys: dict[int, list[MatchKey]] = {}
-    joining: list[tuple[MatchKey, list[int]]] = []
-    for kind, cap in most.items():
-        for key, held in match_keys.sharing(tx, kind, cap):
-            if key in shared:
-                continue
-            for contact in held:
-                keys.setdefault(contact, []).append(key)
-            joining.append((key, held))
-    told = [(a, b, key) for key, pairs in apart.items() for a, b in pairs]
-    found = groups(keys, (), told, most)
+    sharing = (item for kind, cap in most.items() for item in match_keys.sharing(tx, kind, cap))
+    joining = [(key, held) for key, held in sharing if key not in shared]
+    found = joined(joining, [(a, b, key) for key, pairs in apart.items() for a, b in pairs])
     group_of = {contact: group for group, members in found.items() for contact in members}
-    kinds: dict[int, set[KeyKind]] = {}
+    kinds: dict[int, frozenset[KeyKind]] = {}
     for key, held in joining:
         pairs = apart.get(key, ())
         for one, other in [(held[0], held[1])] if not pairs else combinations(held, 2):
             if (one, other) not in pairs:
-                kinds.setdefault(group_of[one], set()).add(key.kind)
+                kinds[group_of[one]] = _with(kinds.get(group_of[one], _NONE), key.kind)
     return {group: (members, _certainty(kinds[group])) for group, members in found.items()}
+
+
+@cache
+def _with(kinds: frozenset[KeyKind], more: KeyKind) -> frozenset[KeyKind]:
+    """One set for all groups that it holds for: of a million contacts, a set for each is ten megabytes."""
+    return kinds | {more}
 
 
 # --- PostgreSQL's queue -------------------------------------------------------------------------------------------

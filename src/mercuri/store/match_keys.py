@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from mercuri.core.contact import Address, ContactId
 from mercuri.core.match import KeyKind, MatchKey, Pair, keys_of
@@ -47,10 +47,14 @@ class Shared:
 
 def rows(tx: Tx, statement: str, parameters: Sequence[Any]) -> list[Any]:
     """The rows of a statement with `?` marks, by the driver itself."""
+    return list(_each(tx, statement, parameters))
+
+
+def _each(tx: Tx, statement: str, parameters: Sequence[Any]) -> Iterable[Any]:
+    """`rows`, one after the other: on SQLite they are never all in memory."""
     cursor = tx.raw()
     cursor.execute(statement if tx.is_sqlite else statement.replace("?", "%s"), parameters)
-    found: list[Any] = cursor.fetchall()
-    return found
+    return cast(Iterable[Any], cursor)
 
 
 def write(tx: Tx, statement: str, parameters: Iterable[Sequence[Any]]) -> None:
@@ -230,7 +234,7 @@ def crowds(tx: Tx, kind: KeyKind, above: int, *, after: str = "", limit: int = 5
 def sharing(tx: Tx, kind: KeyKind, most: int) -> Iterator[tuple[MatchKey, list[int]]]:
     """Every key of a kind that at least two and at most `most` contacts hold, with its holders in order."""
     together = "group_concat(contact_id)" if tx.is_sqlite else "string_agg(contact_id::text, ',')"
-    for value, ids in rows(
+    for value, ids in _each(
         tx,
         f"SELECT value, {together} FROM match_key WHERE workspace_id = ? AND kind = ?"
         " GROUP BY value HAVING count(*) BETWEEN 2 AND ?",
