@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tests.property.machine import running
 from tests.property.machine.histories import MAPPED, Step
@@ -66,8 +67,14 @@ def edit_here(life: Life, step: Step) -> None:
     value = step.value if step.value.strip() else ""
     if before != value:
         life.world.edit(contact, **{step.field: value})
-        life.typed.here[contact, step.field].append(value)
+        _note(life.typed.here, (contact, step.field), before, value)
         life.fresh_here.setdefault((contact, step.field), before)
+
+
+def _note(typed: dict[Any, list[str]], key: tuple[Any, str], before: str, value: str) -> None:
+    """The same value in another guise is no edit, unless it is the latest of several."""
+    if key in typed or norm(key[1], before) != norm(key[1], value):
+        typed[key].append(value)
 
 
 def edit_there(life: Life, step: Step) -> None:
@@ -82,7 +89,7 @@ def edit_there(life: Life, step: Step) -> None:
         return
     value = life.world.record(record).get(other, "")
     if value != before:
-        life.typed.there[record, step.field].append(value)
+        _note(life.typed.there, (record, step.field), before, value)
         life.fresh_there.setdefault((record, step.field), before)
 
 
