@@ -18,6 +18,7 @@ from mercuri.engine.grouping import SharedView as SharedView
 from mercuri.engine.grouping import dismiss as dismiss
 from mercuri.engine.grouping import dismiss_pair as dismiss_pair
 from mercuri.engine.grouping import group as group
+from mercuri.engine.grouping import groups_page as groups_page
 from mercuri.engine.grouping import list_groups as list_groups
 from mercuri.engine.grouping import possible_of as possible_of
 from mercuri.engine.grouping import possible_pairs as possible_pairs

@@ -113,8 +113,13 @@ def totals(app: App, ws: WorkspaceId) -> Totals:
 def list_groups(app: App, ws: WorkspaceId, query: GroupQuery) -> tuple[list[GroupView], str | None]:
     """A page of groups, and the cursor of the next one."""
     with app.db.read(ws) as tx:
-        found, cursor = duplicates.page(tx, query)
-        return views(tx, found), cursor
+        return groups_page(tx, query)
+
+
+def groups_page(tx: Tx, query: GroupQuery) -> tuple[list[GroupView], str | None]:
+    """`list_groups`, inside a transaction."""
+    found, cursor = duplicates.page(tx, query)
+    return views(tx, found), cursor
 
 
 def group(app: App, ws: WorkspaceId, id_: int) -> GroupView:

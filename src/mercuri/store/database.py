@@ -195,8 +195,11 @@ class Database:
         try:
             pooled = self._engine.raw_connection()
             try:
-                if self.is_sqlite:  # PostgreSQL's driver begins by itself
-                    pooled.driver_connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")  # type: ignore[union-attr]
+                driver: Any = pooled.driver_connection
+                if self.is_sqlite:
+                    driver.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                else:  # its driver begins by itself; each statement sees its own moment, so reading needs no BEGIN
+                    driver.autocommit = not write
                 tx = Tx(self._engine, pooled, workspace, self._keyed_hash)
                 yield tx
                 pooled.commit()

@@ -14,7 +14,7 @@ from mercuri.engine import consent_setup, dedupe
 from mercuri.errors import Clash, NotFound, UserError
 from mercuri.store import duplicates, match_keys, merges, portals, shown, workspaces
 from mercuri.store.database import Tx
-from mercuri.store.duplicates import GroupQuery
+from mercuri.store.duplicates import GroupQuery, Totals
 from mercuri.web import render, words
 from mercuri.web.auth import Form, Manager, Viewer, actor_of, sent
 from mercuri.web.pages import duplicate_view as view
@@ -34,9 +34,8 @@ _TABS = (
 )
 
 
-def _page(request: Request, template: str, tab: str = "", **context: Any) -> Response:
-    with app_of(request).db.read(request.state.identity.workspace) as tx:
-        totals = duplicates.totals(tx)
+def _page(request: Request, template: str, tab: str = "", totals: Totals | None = None, **context: Any) -> Response:
+    totals = totals or dedupe.totals(app_of(request), request.state.identity.workspace)
     tabs = [(text, href, totals.groups if key == "groups" else None, key == tab) for key, text, href in _TABS]
     return render.page(
         request,
@@ -56,7 +55,9 @@ def _page(request: Request, template: str, tab: str = "", **context: Any) -> Res
 def index(request: Request, viewer: Viewer) -> Response:
     """Groups, the most certain first; for htmx the next rows."""
     asked = view.read(request.query_params)
-    found, cursor = dedupe.list_groups(app_of(request), viewer.workspace, asked.query)
+    with app_of(request).db.read(viewer.workspace) as tx:
+        found, cursor = dedupe.groups_page(tx, asked.query)
+        totals = duplicates.totals(tx)
     template = "parts/group_rows.html" if render.is_htmx(request) and asked.cursor else "duplicates.html"
     selects = (
         ("reason", "Reason", list(view.REASONS.items()), asked.reason),
@@ -64,7 +65,7 @@ def index(request: Request, viewer: Viewer) -> Response:
         ("sort", "Order", list(view.SORT_WORDS.items()), asked.sort),
     )
     more = asked.address(cursor=cursor) if cursor else ""
-    return _page(request, template, "groups", groups=found, asked=asked, selects=selects, more_href=more)
+    return _page(request, template, "groups", totals, groups=found, asked=asked, selects=selects, more_href=more)
 
 
 @router.get("/duplicates/possible")
@@ -81,7 +82,7 @@ def shared(request: Request, viewer: Viewer) -> Response:
     found = dedupe.shared_values(app, viewer.workspace)
     with app.db.read(viewer.workspace) as tx:
         settings = workspaces.settings(tx)
-    caps = {"email_cap": settings.email_cap, "phone_cap": settings.phone_cap}
+    caps: dict[str, Any] = {"email_cap": settings.email_cap, "phone_cap": settings.phone_cap}
     return _page(request, "duplicates_shared.html", "shared", values=found, **caps)
 
 
