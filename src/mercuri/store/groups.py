@@ -61,7 +61,8 @@ def drain(tx: Tx, at: datetime) -> int:
     keys = json.loads(f"[{','.join(text for _, text in noted)}]")
     moved = {id_: {match_keys.key(*one) for one in own} for (id_, _), own in zip(noted, keys, strict=True)}
     if moved:
-        _recompute(tx, moved, at)
+        # A note does not tell whether its contact was to be looked at whatever its keys are: so all of them are.
+        _recompute(tx, moved, at, also=moved)
     return len(moved)
 
 
