@@ -8,7 +8,7 @@ from functools import partial
 from mercuri.core.brakes import deletions_brake, deletions_sentence
 from mercuri.core.contact import ContactId, LinkState, RecordId
 from mercuri.core.fate import Fate, fate_of_deletion
-from mercuri.core.settings import Deletions
+from mercuri.core.settings import Deletions, MappingItem
 from mercuri.engine import failing, follow, sending
 from mercuri.engine.flights import Flight, ask
 from mercuri.engine.work import Work
@@ -45,14 +45,16 @@ def archive_intent(work: Work, link: Link, held: Held | None, properties: Mappin
     """What archives a record whose contact was deleted here; None where the record stays: an edit there survives."""
     if held is None or held.deleted_at is None or not _is_there(link):
         return None
-    edited = any(
-        item.field in link.base
-        and work.rules[item.field].norm(properties.get(item.property, ""))
-        != work.rules[item.field].norm(link.base[item.field].remote)
-        for item in work.mapping
-    )
+    edited = any(_is_edited_there(work, link, held, item, properties) for item in work.mapping)
     fate = fate_of_deletion(work.settings.deletions, edited_on_the_other_side=edited)
     return Intent(held.id, "archive", {}, {}, link.record_id, work.run.id) if fate is Fate.ARCHIVE else None
+
+
+def _is_edited_there(work: Work, link: Link, held: Held, item: MappingItem, properties: Mapping[str, str]) -> bool:
+    """Whether a value there is not the one that the two sides agreed on; without one, whether it is not ours."""
+    norm, base = work.rules[item.field].norm, link.base.get(item.field)
+    agreed = base.remote if base is not None else held.fields.get(item.field, "")
+    return norm(properties.get(item.property, "")) != norm(agreed)
 
 
 def _is_there(link: Link) -> bool:

@@ -188,12 +188,15 @@ def _is_awake(link: Link) -> bool:
 def _edited(work: Work, link: Link, person: Held) -> bool:
     """Whether the contact was edited here since the two sides last agreed: such an edit is never lost.
 
-    A field whose property carries no values at present counts as well: what was typed in it has arrived nowhere.
+    A field whose property carries no values at present counts as well: what was typed in it has arrived nowhere. Where
+    the sides never agreed, the value of the record as it was last seen counts.
     """
     norms = {name: rule.norm for name, rule in work.rules.items()}
+    agreed = {item.field: link.shadow.get(item.property, "") for item in work.mapping}
+    agreed |= {name: base.local for name, base in link.base.items()}
     return any(
-        norms.get(name, str.strip)(person.fields.get(name, "")) != norms.get(name, str.strip)(base.local)
-        for name, base in link.base.items()
+        norms.get(name, str.strip)(person.fields.get(name, "")) != norms.get(name, str.strip)(value)
+        for name, value in agreed.items()
     )
 
 
