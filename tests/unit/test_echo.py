@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from mercuri.core.contact import PropertyVersion
 from mercuri.core.echo import Echo, find_echo
 
@@ -44,3 +46,14 @@ def test_the_same_value_typed_by_a_person_is_no_trace_of_a_write_without_answer(
     theirs = find_echo("new", "old", "new", (ours, *versions("theirs"), typed, *versions("old")), str.strip)
     assert theirs is not None
     assert theirs.trampled == PropertyVersion("theirs", None)
+
+
+def test_what_a_merge_brought_into_the_history_before_we_looked_was_not_run_over() -> None:
+    looked = datetime(2026, 3, 9, 9, 5, tzinfo=UTC)
+    ours, before = (PropertyVersion(value, looked + timedelta(minutes=n)) for value, n in (("new", 1), ("other", 0)))
+    history = (ours, before, *versions("old"))
+
+    assert find_echo("new", "old", "new", history, str.strip, seen_at=looked) == Echo("new")
+    later = find_echo("new", "old", "new", history, str.strip, seen_at=looked - timedelta(seconds=1))
+    assert later is not None
+    assert later.trampled == before

@@ -1,13 +1,14 @@
 """What became of a value that was written to HubSpot, as the property's history shows it.
 
 HubSpot has no compare-and-set: between our reading and our writing someone else may have written, and their value is
-then only in the history. Clocks are not compared; the order of the history is enough.
+then only in the history. Our clock is not compared with HubSpot's; the order of the history and its times are enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from mercuri.core.contact import PropertyVersion
 
@@ -31,11 +32,14 @@ def find_echo(
     norm: Callable[[str], str],
     *,
     answered: str | None = None,
+    seen_at: datetime | None = None,
 ) -> Echo | None:
     """Find our write of `payload`; None when there is no trace of it.
 
     `observed` is what stood there just before, `current` what stands there now, `history` the versions, newest first,
-    perhaps cut short. `answered` is the value in HubSpot's own answer to the write, when that arrived: then the write
+    perhaps cut short. A merge of two records joins their histories, so that what stood there need not be the newest
+    one: of such a record `seen_at` tells when it was last modified before we wrote, and nothing up to then is news.
+    `answered` is the value in HubSpot's own answer to the write, when that arrived: then the write
     did happen, whatever the history says. Without it, the same value from someone else is no trace of ours, which may
     still come.
 
@@ -46,7 +50,7 @@ def find_echo(
     >>> find_echo("mine", "old", "mine", (by_hand, old), str.strip) is None
     True
     """
-    newer = _since(observed, history)
+    newer = _since(observed, history, seen_at)
     if not newer:
         return _without_history(payload, current, norm, answered)
     place = _ours(payload, newer, norm, answered)
@@ -57,11 +61,12 @@ def find_echo(
     return Echo(newer[place].value, ran_over)
 
 
-def _since(observed: str, history: Sequence[PropertyVersion]) -> list[PropertyVersion]:
+def _since(observed: str, history: Sequence[PropertyVersion], seen_at: datetime | None) -> list[PropertyVersion]:
     """The versions made after we looked: those above the one that we saw."""
     newer: list[PropertyVersion] = []
     for version in history:
-        if version.value == observed:
+        was_there = seen_at is not None and version.at is not None and version.at <= seen_at
+        if version.value == observed or was_there:
             return newer
         newer.append(version)
     # What we saw was empty, which has no entry of its own, or lies too far back to be shown.

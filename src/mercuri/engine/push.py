@@ -226,7 +226,7 @@ def _patch(tx: Tx, ledger: Ledger, link: Link, person: Held, record: Record) -> 
     }
     if not payload:
         return None
-    observed = {name: record.properties[name] for name in payload}
+    observed = {name: record.properties[name] for name in payload} | sending.moment_of(record)
     return Intent(person.id, "patch", payload, observed, record.id, work.run.id)
 
 

@@ -29,6 +29,8 @@ from mercuri.store.database import Tx
 from mercuri.store.links import Link
 from mercuri.store.outbox import Intent
 
+#: What an intent remembers besides the values that it replaces: when the record was last modified.
+_MODIFIED = "lastmodifieddate"
 #: After this long a request of ours cannot take effect any more.
 DEADLINE = timedelta(minutes=3)
 
@@ -117,6 +119,15 @@ def settle_patches(tx: Tx, ledger: Ledger, sent: Sequence[Sent]) -> list[Sent]:
     return dropped
 
 
+def moment_of(record: Record) -> dict[str, str]:
+    """What an intent remembers of the record as it was read: when it was last modified."""
+    return {_MODIFIED: record.updated_at.isoformat()} if record.updated_at else {}
+
+
+def _seen_at(intent: Intent) -> datetime | None:
+    return datetime.fromisoformat(intent.observed[_MODIFIED]) if _MODIFIED in intent.observed else None
+
+
 def may_come(intent: Intent, now: datetime) -> bool:
     """Whether a write that HubSpot did not answer, and of which there is no trace, may still take effect."""
     return intent.sent_at is not None and now - intent.sent_at <= DEADLINE
@@ -149,6 +160,7 @@ def _echo(work: Work, sent: Sent, name: str) -> Echo | None:
         sent.record.history.get(name, ()),
         norm_of(work, name),
         answered=sent.answered(name),
+        seen_at=_seen_at(sent.intent) if sent.record.merged_ids else None,
     )
 
 
