@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 from tests.support import database as support
 
@@ -15,6 +16,13 @@ from mercuri.store.database import Database
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("mercuri", deadline=None)
 settings.load_profile("mercuri")
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """Where a command of a test sent the log, no later test writes."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(params=support.BACKENDS)

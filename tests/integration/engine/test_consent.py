@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.support.consent import PHONE, a_person, label, push, says, sendable
 from tests.support.world import OWNER, PORTAL, World
 
@@ -397,8 +398,10 @@ def test_the_nightly_check_gives_a_state_what_its_evidence_says_and_takes_no_sto
     with both.app.db.write(both.ws) as tx:  # states that nobody said, and one that was forgotten
         store.save(tx, {("sms", PHONE): Held(), ("sms", silent): yes, ("sms", stopped): no}, both.clock.now())
 
-    assert consent_check.nightly_check(both.app, both.ws) == 2
+    with capture_logs() as logged:
+        assert consent_check.nightly_check(both.app, both.ws) == 2
 
+    assert logged == [{"event": "consent.mended", "log_level": "error", "workspace": both.ws, "addresses": 2}]
     assert [sendable(both, number) for number in (PHONE, silent, stopped, open_)] == [False, False, False, True]
     with both.app.db.read(both.ws) as tx:
         found = store.verdicts(tx, "sms", [PHONE, stopped])

@@ -140,13 +140,13 @@ def test_a_search_in_no_order_at_all_loses_nothing(world: World, monkeypatch: py
 
 
 def test_a_contact_made_behind_the_cursor_of_a_first_load_arrives_with_it(world: World) -> None:
-    world.sandbox.add_contacts(1500)
+    world.sandbox.add_contacts(2600)  # more than one step
     first = world.sandbox.contact_ids()[0]
     asked = world.ask(full=True)
     made: list[str] = []
 
     def meanwhile(now: Run) -> None:
-        if 500 <= now.counts["fetched"] < 1500:
+        if 0 < now.counts["fetched"] < 2600:
             world.clock.advance(1)
             made.append(world.sandbox.create({"firstname": f"Late {len(made)}"}))
 
