@@ -7,7 +7,9 @@ from dataclasses import replace
 from tests.property.machine.histories import MAPPED, Step
 from tests.property.machine.laws import demand
 from tests.property.machine.life import Life
+from tests.support.world import PORTAL
 
+from mercuri.store import outbox
 from mercuri.store.runs import Run
 
 
@@ -29,6 +31,9 @@ def change_schema(life: Life, step: Step) -> None:
         "options": replace(known, type="enumeration", field_type="select", options=(("Lee", "Lee"), ("Ann", "Ann"))),
     }
     portal.set_property(changed.get(step.value, life.properties[name]))
+    with life.world.app.db.read(life.world.ws) as tx:
+        # Whether a write that was not answered came about can be seen no more.
+        life.forget(*(intent.contact_id for intent in outbox.open_intents(tx, PORTAL)))
     life.gone = {n for n in life.properties if portal.properties[n].archived_ms is not None}
 
 

@@ -110,6 +110,8 @@ class Wire:
         self.others: dict[str, Sandbox] = {}  # further portals, by the authorization that opens them
         self._fault, self._left, self._later = "", 0, 0
         self.writes = 0
+        #: Whether what HubSpot does at this moment was asked of it long ago.
+        self.is_late = False
 
     def clear(self) -> None:
         """All is well from now on."""
@@ -142,10 +144,15 @@ class Wire:
             there()
             raise httpx.ReadTimeout("nothing came back")
         if self._fault == "late":
-            self._clock.later(self._later, there)
+            self._clock.later(self._later, lambda: self._arrive_late(there))
             raise httpx.ReadTimeout("nothing came back")
         sandbox.fault(self._fault)
         return there()
+
+    def _arrive_late(self, there: Callable[[], Answer]) -> None:
+        self.is_late = True
+        there()
+        self.is_late = False
 
 
 class GuardedDatabase:
