@@ -147,6 +147,11 @@ def _settle(tx: Tx, ledger: Ledger, sent: Sent, link: Link, held: Held | None) -
     for item in ledger.work.mapping:
         if item.property in stood and held is not None:
             link = _move(tx, ledger, sent, link, held, item, stood[item.property])
+    for item in ledger.work.settings.mapping:
+        if item.property in stood and item.field not in ledger.work.rules:
+            # The property takes no values any more: what was sent is what is compared with, should it do so again.
+            sent_value = sent.intent.payload[item.property]
+            link = link.moved({item.field: Base(sent_value, stood[item.property].stored)})
     ledger.links[link.record_id] = link
     return True
 

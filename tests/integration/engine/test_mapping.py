@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import httpx
 import pytest
+from tests.support.fuse import PowerCut
+from tests.support.sandbox import SandboxTransport
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.contact import RecordId
 from mercuri.core.settings import PortalSettings
 from mercuri.engine import hints, run, schema
+from mercuri.sandbox import Sandbox
 from mercuri.store import outbox, runs
 
 STANDARD = [
@@ -219,3 +223,41 @@ def test_an_empty_schema_pauses_no_field() -> None:
     settings = PortalSettings()
 
     assert schema.carried(settings, (), "US").mapping == settings.mapping != ()
+
+
+class _CutAfter(httpx.BaseTransport):
+    """HubSpot gets a request, and the power goes before its answer comes."""
+
+    def __init__(self, sandbox: Sandbox, path: str) -> None:
+        self._transport, self._path = SandboxTransport(sandbox), path
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._transport.handle_request(request)
+        if self._path in request.url.path:
+            raise PowerCut
+        return response
+
+
+def test_an_edit_made_after_an_unanswered_write_is_sent_once_its_property_takes_values_again(world: World) -> None:
+    world.connect(mapping=[{**STANDARD[0], "direction": "out"}, *STANDARD[1:]], two_way=True)
+    ana = world.create(first_name="Ana", email="ana@example.com")
+    world.sync()
+    world.edit(ana, first_name="Anna")
+    asked = world.ask()
+    http = httpx.Client(transport=_CutAfter(world.sandbox, "batch/update"))
+    with pytest.raises(PowerCut):
+        run.execute(replace(world.app, http=http), world.ws, asked.id, owner="worker")
+    firstname = world.sandbox.portal.properties["firstname"]
+    world.sandbox.portal.set_property(replace(firstname, read_only=True))
+    world.edit(ana, first_name="Annie")
+    world.clock.advance(3700)
+    world.go(asked)
+
+    world.sandbox.portal.set_property(firstname)
+    world.clock.advance(3700)
+    world.sync()
+    world.sync()
+
+    link = world.link_of(ana)
+    assert link is not None
+    assert world.record(link.record_id)["firstname"] == "Annie"

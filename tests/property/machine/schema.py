@@ -31,9 +31,10 @@ def change_schema(life: Life, step: Step) -> None:
         "options": replace(known, type="enumeration", field_type="select", options=(("Lee", "Lee"), ("Ann", "Ann"))),
     }
     portal.set_property(changed.get(step.value, life.properties[name]))
-    with life.world.app.db.read(life.world.ws) as tx:
-        # Whether a write that was not answered came about can be seen no more.
-        life.forget(*(intent.contact_id for intent in outbox.open_intents(tx, PORTAL)))
+    if step.value == "gone":
+        with life.world.app.db.read(life.world.ws) as tx:
+            # Whether a write that was not answered came about can be seen no more.
+            life.forget(*(intent.contact_id for intent in outbox.open_intents(tx, PORTAL)))
     life.gone = {n for n in life.properties if portal.properties[n].archived_ms is not None}
 
 
