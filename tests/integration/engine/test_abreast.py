@@ -180,7 +180,8 @@ def test_a_run_cancelled_while_batches_are_under_way_sends_no_more_and_forgets_n
         cancelled = go(both, wire, asked)
 
         assert cancelled.state == "cancelled"
-        assert 2 * BATCH <= open_intents(both) <= len(arrived(both))
+        # The other batch may have been answered before.
+        assert BATCH <= open_intents(both) <= len(arrived(both))
 
 
 def test_a_worker_that_lost_its_lease_stores_nothing_and_the_next_one_finds_out(both: World) -> None:

@@ -23,17 +23,43 @@ BURST, SEARCH = Limit(20, 10), Limit(4, 1)
 
 
 class Noting(Pacer):
-    """A budget on the clock of a world, which notes in which lane each request went."""
+    """A budget on the clock of a world, which notes in which lane each request went.
+
+    Time passes once no request is under way: else a thread that the machine holds up would arrive in another window.
+    """
 
     def __init__(self, world: World, *, share: int = 100, burst: Limit = BURST) -> None:
         clock = world.clock
-        super().__init__(burst, SEARCH, share=share, now=clock.monotonic, wall=clock.now, sleep=clock.sleep)
+        super().__init__(burst, SEARCH, share=share, now=clock.monotonic, wall=clock.now, sleep=self._sleep)
         self.lanes: list[Lane] = []
+        self._clock, self._mutex = clock, threading.Lock()
+        self._away = self._asleep = 0
 
     def turn(self, lane: Lane, **options: Any) -> Turn:
-        found = super().turn(lane, **options)
+        self._count(away=1)
+        try:
+            found = super().turn(lane, **options)
+        except BaseException:
+            self._count(away=-1)
+            raise
         self.lanes.append(lane)
         return found
+
+    def landed(self, turn: Turn) -> None:
+        super().landed(turn)
+        self._count(away=-1)
+
+    def _count(self, away: int = 0, asleep: int = 0) -> None:
+        with self._mutex:
+            self._away, self._asleep = self._away + away, self._asleep + asleep
+
+    def _sleep(self, seconds: float) -> None:
+        self._count(asleep=1)
+        until = time.monotonic() + 1
+        while self._away > self._asleep and time.monotonic() < until:
+            time.sleep(0.0005)
+        self._clock.sleep(seconds)
+        self._count(asleep=-1)
 
 
 def limited(world: World, pacer: Pacer) -> None:
