@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from tests.property.machine.histories import Setup, Step
@@ -60,6 +61,7 @@ class Life:
         #: What was typed there: the value, and how many rare steps there had been.
         self.typed_far: dict[tuple[ContactId, str], tuple[str, int]] = {}
         self.is_merging = False  # in HubSpot: what it deletes there is no deletion
+        self.restored: dict[ContactId, datetime] = {}
         self.has_moved_records = self.has_erased = self.undone = self.brake_is_off = False
 
     def do(self, step: Step) -> None:

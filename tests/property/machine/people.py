@@ -127,6 +127,7 @@ def restore_here(life: Life, step: Step) -> None:
         life.forget(contact, life.record(step.who))
         edit.restore_contact(life.world.app, life.world.ws, contact, OWNER)
         life.gone_here.discard(contact)
+        life.restored[contact] = life.world.clock.now()
 
 
 def archive_there(life: Life, step: Step) -> None:

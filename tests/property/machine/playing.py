@@ -175,7 +175,9 @@ def _check_archive(life: Life, record: str) -> None:
     link = life.world.link(record)
     owner = link.contact_id if link else None
     demand(life.setup.deletions == "archive", "I14 records are archived only where that was chosen", record)
-    demand(owner in life.gone_here, "I14 a record is archived only when its contact was deleted", record, link)
+    # Nobody can call back the archiving of a contact that is restored at this very moment.
+    was_gone = owner in life.gone_here or (owner is not None and life.restored.get(owner) == life.world.clock.now())
+    demand(was_gone, "I14 a record is archived only when its contact was deleted", record, link)
     there = life.world.sandbox.portal.records[int(record)]
     for (other, name), before in life.fresh_there.items():
         edited = other == record and norm(name, there.values.get(MAPPED[name], "")) != norm(name, before)
