@@ -260,7 +260,7 @@ def test_a_person_arranges_the_columns_and_keeps_the_list_as_a_view(page: Page) 
     scripts_run(page)
     menus = page.locator("#list-menus")
 
-    menus.get_by_text("Columns").press("Enter")
+    menus.get_by_text("Columns", exact=True).press("Enter")
     menus.get_by_label("HubSpot", exact=True).uncheck()
     menus.get_by_role("button", name="Move Phone to the left").press("Enter")  # the first one stays
     menus.get_by_role("button", name="Move E-mail to the left").press("Enter")
