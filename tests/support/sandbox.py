@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +33,19 @@ class SandboxTransport(httpx.BaseTransport):
         path, _, query = request.url.raw_path.decode("ascii").partition("?")
         answer = self.sandbox.handle(request.method, path, query, dict(request.headers), request.read())
         return arrived(answer)
+
+
+class Meddler(httpx.BaseTransport):
+    """Lets someone act in HubSpot just before our first request to a path arrives."""
+
+    def __init__(self, sandbox: Sandbox, path: str, act: Callable[[], None]) -> None:
+        self._transport, self._path, self._act, self._done = SandboxTransport(sandbox), path, act, False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if self._path in request.url.path and not self._done:
+            self._done = True
+            self._act()
+        return self._transport.handle_request(request)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def request(
 
 def _hurry(app: App, ws: WorkspaceId, portal_id: PortalId) -> None:
     with app.db.write(ws) as tx:
-        outbox.retry_all_now(tx, portal_id)
+        outbox.retry_all_now(tx, portal_id, claimed_until=app.now() + optout_push.CLAIM)
         live = runs.live(tx, portal_id)
         if live is not None and live.state == "waiting" and live.checkpoint.get("waits"):
             runs.save(tx, live.id, resume_at=app.now())

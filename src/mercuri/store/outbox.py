@@ -195,9 +195,10 @@ def retry_now(tx: Tx, contacts: Collection[ContactId]) -> None:
     tx.execute(update(table).where(table.c.workspace_id == tx.workspace, _POSTPONED, keys).values(not_before=0))
 
 
-def retry_all_now(tx: Tx, portal: PortalId) -> None:
-    """Let everything that was postponed for a portal be tried at once."""
-    tx.execute(update(table).where(_of(tx, portal), _POSTPONED).values(not_before=0))
+def retry_all_now(tx: Tx, portal: PortalId, *, claimed_until: datetime) -> None:
+    """Let what was postponed for a portal be tried at once, but for stops that someone may be telling it just now."""
+    may = or_(table.c.kind != "consent", table.c.not_before > to_ms(claimed_until))
+    tx.execute(update(table).where(_of(tx, portal), _POSTPONED, may).values(not_before=0))
 
 
 # --- intents ----------------------------------------------------------------------------------------------------

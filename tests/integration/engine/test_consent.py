@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 from tests.support.consent import PHONE, a_person, label, push, says, sendable
+from tests.support.sandbox import Meddler
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.consent import Entry, Registers, State, shown
@@ -15,7 +18,7 @@ from mercuri.engine import consent, consent_check, consent_setup, edit, run
 from mercuri.errors import UserError
 from mercuri.hubspot.pacing import Limit, Pacer
 from mercuri.store import consent as store
-from mercuri.store import portals, users
+from mercuri.store import outbox, portals, users
 from mercuri.store.consent import Held
 from mercuri.store.runs import Run
 
@@ -90,6 +93,37 @@ def test_our_own_write_says_nothing_when_nobody_saw_it_end(world: World) -> None
     kinds = [e.kind for e in consent.explain(world.app, world.ws, "sms", PHONE).evidence]
     assert kinds == ["property", "message"]
     assert not world.failures()
+
+
+def test_a_record_that_is_gone_is_told_of_a_stop_once_it_is_back(both: World) -> None:
+    record = a_person(both)
+    both.sandbox.archive(record)
+    says(both, "STOP")
+    push(both)
+    assert [failure.kind for failure in both.failures()] == ["gone"]
+
+    both.sandbox.restore(record)
+    both.clock.advance(86_400)
+    push(both)
+
+    assert both.record(record)["sms_opt_in"] == "false"
+    assert not both.failures()
+
+
+def test_a_run_that_somebody_asks_for_leaves_alone_what_is_being_told(both: World) -> None:
+    a_person(both)
+    says(both, "STOP")
+    due: list[object] = []
+
+    def press() -> None:
+        run.request(both.app, both.ws, PORTAL, trigger="button", actor=OWNER)
+        with both.app.db.read(both.ws) as tx:
+            due.extend(outbox.due(tx, PORTAL, "consent", both.clock.now()))
+
+    http = httpx.Client(transport=Meddler(both.sandbox, "batch/update", press))
+    told = consent.push_outs(replace(both.app, http=http), both.ws, PORTAL)
+
+    assert (told, due) == (1, [])
 
 
 def test_hubspot_that_says_yes_after_a_stop_is_corrected_twice_and_then_reported(both: World) -> None:

@@ -4,26 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import httpx
-from tests.support.sandbox import SandboxTransport
+from tests.support.sandbox import Meddler
 from tests.support.world import OWNER, World
 
 from mercuri.engine import edit, run
-from mercuri.sandbox import Sandbox
 from mercuri.store import conflicts
 from mercuri.store.runs import Run
-
-
-class Meddler(httpx.BaseTransport):
-    """Lets someone act in HubSpot just before our first request to a path arrives."""
-
-    def __init__(self, sandbox: Sandbox, path: str, act: Callable[[], None]) -> None:
-        self._transport, self._path, self._act, self._done = SandboxTransport(sandbox), path, act, False
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if self._path in request.url.path and not self._done:
-            self._done = True
-            self._act()
-        return self._transport.handle_request(request)
 
 
 def sync_while(world: World, path: str, act: Callable[[], None]) -> Run:
