@@ -13,6 +13,7 @@ from tests.support.world import OWNER, PORTAL, adds_up
 from mercuri.core.contact import ContactId, PortalId
 from mercuri.engine import run
 from mercuri.engine.portal import change_settings
+from mercuri.store import failures
 from mercuri.store.runs import Run
 
 DAY = 86_400
@@ -130,8 +131,10 @@ def quiet(life: Life, law: str, portal: PortalId = PORTAL) -> Seen:
     writes = life.wire.writes
     through(life, ask(life, portal))
     after = see(life.world, portal, sandbox)
-    # An empty portal proves nothing: what is to be told to a record is tried again, though it is there no more.
-    demand(life.wire.writes == writes or not after.alive, law, "wrote to HubSpot", life.world.sandbox.log())
+    with life.world.app.db.read(life.world.ws) as tx:
+        # Whoever asks for a run has a stop that HubSpot could not be told tried again: its record may be back.
+        is_untold = any(failure.key.startswith("address:") for failure in failures.recent(tx))
+    demand(life.wire.writes == writes or is_untold, law, "wrote to HubSpot", life.world.sandbox.log())
     demand(after.values() == before.values(), law, _difference(before, after))
     return after
 

@@ -12,7 +12,7 @@ from tests.property.machine.running import ask, quiet, rest, through
 from tests.support.world import OWNER, PORTAL
 
 from mercuri.core.contact import ContactId, RunId
-from mercuri.engine import run
+from mercuri.engine import consent, run
 from mercuri.store import runs
 from mercuri.store.runs import Run
 
@@ -81,6 +81,8 @@ def _silence(life: Life, undoing: Run, law: str) -> None:
     if undoing.portal_id != PORTAL:
         # Who came or went with a run of another portal is news for this one.
         through(life, ask(life))
+    # A number that came back may be closed: HubSpot is told so without a run.
+    consent.push_outs(life.world.app, life.world.ws, PORTAL)
     quiet(life, law)
 
 
