@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.support.html import Element, parse
 from tests.support.web import HOST, OWNER, Browser, Site
 
@@ -98,6 +99,13 @@ def test_a_field_and_a_time_are_filtered_by_the_form_and_stand_in_the_address(si
         "Updated in the last 7 days",
         "City is Paris",
     ]
+
+
+@pytest.mark.parametrize("of", ["path", "self", "columns", "q", ""])
+def test_the_form_of_filters_sets_nothing_but_filters(site: Site, of: str) -> None:
+    sent = site.browser("viewer").get(f"/contacts?sort=-updated&of={of}&how=https://example.com/&value=x")
+
+    assert str(sent.url) == f"{HOST}/contacts?sort=-updated"
 
 
 def test_a_view_counts_by_its_own_field(site: Site) -> None:

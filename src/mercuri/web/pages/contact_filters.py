@@ -50,11 +50,15 @@ def composed(form: Mapping[str, str]) -> dict[str, str]:
     {'custom.city': 'contains:par'}
     >>> composed({"of": "updated", "last": "7d", "from": "2026-11-01"}), composed({"of": "created", "last": ""})
     ({'updated': '2026-11-01..'}, {'created': ''})
+    >>> composed({"of": "path", "how": "https://example.com"})
+    {}
     """
     of = form.get("of", "")
     if of in TIMES:
         days = f"{form.get('from', '')}..{form.get('until', '')}"
         return {of: days if days != ".." else form.get("last", "")}
+    if not _FIELD.fullmatch(of):
+        return {}
     how, value = form.get("how", ""), form.get("value", "").strip()
     needs_value = how in ("is", "contains")
     return {of: "" if needs_value and not value else f"{how}:{value}" if needs_value else how}
