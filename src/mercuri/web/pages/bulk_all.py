@@ -20,6 +20,7 @@ from mercuri.engine.app import Actor, App
 from mercuri.errors import UserError
 from mercuri.store import pages
 from mercuri.store.conditions import Span
+from mercuri.store.database import Tx
 from mercuri.store.pages import Query
 from mercuri.web import render, words
 from mercuri.web.auth import Form, Manager, actor_of, sent
@@ -65,8 +66,7 @@ def confirm(request: Request, manager: Manager, form: Sent) -> Response:
     app = app_of(request)
     plan = _plan(form, app.now())
     with app.db.read(manager.workspace) as tx:
-        if plan.act not in ("set", "delete") or (plan.act == "set" and plan.field not in bulk.fields(tx)):
-            raise UserError("That cannot be done to several people at once. Nothing was changed.")
+        _check(tx, plan)
         found = pages.page(tx, plan.query)
     count = words.at_least(found.total, found.total_is_exact)
     return render.page(request, "bulk_all.html", section="contacts", plan=plan, count=count, total=found.total)
@@ -77,11 +77,12 @@ def step(request: Request, manager: Manager, form: Sent) -> Response:
     """Do it to the next contacts, and answer with the step that follows, or with the list once it is over."""
     app, actor = app_of(request), actor_of(manager)
     try:
-        plan = _plan(form, datetime.fromisoformat(form.get("asked_at", "")))
+        plan = _plan(form, _past(form.get("asked_at", ""), app.now()))
         done, left, total = (int(form.get(name, "")) for name in ("done", "left", "total"))
     except ValueError:
         raise UserError("This form is not complete. Nothing more was changed. Begin again from the list.") from None
     with app.db.read(manager.workspace) as tx:
+        _check(tx, plan)
         page = pages.page(tx, replace(plan.query, cursor=form.get("cursor") or None))
     ids = [contact.id for contact in page.items]
     changed = len(bulk.each(ids, lambda id_: _act(app, manager.workspace, id_, plan, actor)))
@@ -100,6 +101,19 @@ def step(request: Request, manager: Manager, form: Sent) -> Response:
 def _plan(form: Form, asked_at: datetime) -> Plan:
     words_of = {name: form.get(name, "").strip() for name in ("act", "field", "value", "list")}
     return Plan(**words_of, asked_at=asked_at)
+
+
+def _past(text: str, now: datetime) -> datetime:
+    """The moment at which a person was asked. Raises ValueError for what is none."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or moment > now:
+        raise ValueError(text)
+    return moment
+
+
+def _check(tx: Tx, plan: Plan) -> None:
+    if plan.act not in ("set", "delete") or (plan.act == "set" and plan.field not in bulk.fields(tx)):
+        raise UserError("That cannot be done to several people at once. Nothing was changed.")
 
 
 def _act(app: App, ws: WorkspaceId, id_: ContactId, plan: Plan, actor: Actor) -> None:
