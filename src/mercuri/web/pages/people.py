@@ -26,15 +26,23 @@ ROLES = (
 )
 #: What the audit tells, as people say it.
 ACTIONS = {
+    "consent.in": "opted an address in",
+    "consent.mended": "mended states of subscription",
+    "consent.out": "opted an address out",
     "consent.own_properties": "made Mercuri's properties in HubSpot",
     "contact.erased": "erased a contact for good",
+    "contact.merged": "merged contacts",
     "contact.unmerged": "took a merge apart",
+    "duplicates.cancel_batch": "stopped a bulk merge",
     "duplicates.dismissed": "told contacts apart",
     "duplicates.mended": "mended the groups of duplicates",
     "duplicates.merge_safe": "merged all safe groups",
     "duplicates.shared_value": "called a value shared",
+    "duplicates.undo_batch": "took a bulk merge back",
     "duplicates.unshared_value": "called a value shared no longer",
     "keys.rotated": "changed the secret key",
+    "merge.hubspot_cancel": "called a merge in HubSpot off",
+    "merge.hubspot_now": "had HubSpot merge at once",
     "portal.connected": "connected a HubSpot account",
     "portal.disconnected": "disconnected a HubSpot account",
     "settings.changed": "changed settings of an account",

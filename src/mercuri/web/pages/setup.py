@@ -70,7 +70,7 @@ def create_owner(request: Request, form: Annotated[Form, Depends(sent)]) -> Resp
             if users.any_user(tx):
                 return render.see_other(request, "/login")
             owner = users.add_user(tx, email, password_hash, "owner", app.now())
-            users.note_audit(tx, owner.email, "user added", {"role": "owner"}, app.now())
+            users.note_audit(tx, owner.email, "user.added", {"role": "owner"}, app.now())
     except UserError as error:
         return _form(request, form, error.message)
     response = render.see_other(request, "/welcome")
