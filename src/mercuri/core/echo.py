@@ -39,9 +39,8 @@ def find_echo(
     `observed` is what stood there just before, `current` what stands there now, `history` the versions, newest first,
     perhaps cut short. A merge of two records joins their histories, so that what stood there need not be the newest
     one: of such a record `seen_at` tells when it was last modified before we wrote, and nothing up to then is news.
-    `answered` is the value in HubSpot's own answer to the write, when that arrived: then the write
-    did happen, whatever the history says. Without it, the same value from someone else is no trace of ours, which may
-    still come.
+    `answered` is the value in HubSpot's own answer to the write, when that arrived: then the write did happen, whatever
+    the history says. Without it, the same value from someone else is no trace of ours, which may still come.
 
     >>> mine, theirs, old = (PropertyVersion(value, None) for value in ("mine", "theirs", "old"))
     >>> find_echo("mine", "old", "mine", (mine, theirs, old), str.strip).trampled.value

@@ -111,9 +111,9 @@ def _recompute(tx: Tx, moved: Keys, at: datetime, *, also: Collection[int] = ())
     index = _Index(tx, caps(tx))
     changed = most_that_count((key for keys in moved.values() for key in keys), index.caps)
     # Who holds a key alone, and was in no group, is in none now: most contacts of an import.
-    joined = [held for held in match_keys.joining(tx, changed).values() if len(held) > 1]
+    neighbours = [held for held in match_keys.joining(tx, changed).values() if len(held) > 1]
     leaving = index.groups_of(moved).keys() & moved.keys()
-    found = regroup({*also, *leaving}.union(*joined), index)
+    found = regroup({*also, *leaving}.union(*neighbours), index)
     before = index.groups_of(found.group_of)
     _move(tx, before, found.group_of)
     _refresh(tx, found, before, at)
