@@ -1,7 +1,7 @@
 """Groups of duplicates as they stand in the database, kept up to date by small steps or built anew.
 
 On SQLite the groups change in the transaction of the contact. On PostgreSQL two transactions that give one key to two
-contacts do not see each other: each notes what it changed in `dirty_contact`, and one drain at a time, under a lock and
+contacts do not see each other: each notes what it changed in `groups_due`, and one drain at a time, under a lock and
 after the commit, brings the groups up to date.
 """
 
@@ -42,7 +42,7 @@ def keys_changed(tx: Tx, moved: Keys, at: datetime, *, also: Collection[int] = (
     if tx.is_sqlite:
         _recompute(tx, moved, at, also=also)
         return
-    _note_dirty(tx, {**dict.fromkeys(also, ()), **moved})
+    _note(tx, moved, also)
     tx.afterwards["groups"] = lambda database: _drain_soon(database, tx, at)
 
 
@@ -57,12 +57,16 @@ def drain(tx: Tx, at: datetime) -> int:
     if tx.is_sqlite:
         return 0
     _lock(tx)
-    noted = rows(tx, "DELETE FROM dirty_contact WHERE workspace_id = ? RETURNING contact_id, keys", (tx.workspace,))
-    keys = json.loads(f"[{','.join(text for _, text in noted)}]")
-    moved = {id_: {match_keys.key(*one) for one in own} for (id_, _), own in zip(noted, keys, strict=True)}
+    noted = rows(tx, "DELETE FROM groups_due WHERE workspace_id = ? RETURNING moved", (tx.workspace,))
+    moved: dict[int, set[MatchKey]] = {}
+    also: set[int] = set()
+    for (text,) in noted:
+        for id_, keys in json.loads(text):
+            moved.setdefault(id_, set()).update(match_keys.key(*key) for key in keys)
+            if not keys:
+                also.add(id_)
     if moved:
-        # A note does not tell whether its contact was to be looked at whatever its keys are: so all of them are.
-        _recompute(tx, moved, at, also=moved)
+        _recompute(tx, moved, at, also=also)
     return len(moved)
 
 
@@ -70,7 +74,7 @@ def rebuild(tx: Tx, at: datetime) -> None:
     """Compute every group of the workspace anew. A group that stands keeps the moment when it was first seen."""
     if not tx.is_sqlite:
         _lock(tx)
-        rows(tx, "DELETE FROM dirty_contact WHERE workspace_id = ? RETURNING contact_id", (tx.workspace,))
+        write(tx, "DELETE FROM groups_due WHERE workspace_id = ?", [(tx.workspace,)])
     seen = dict(rows(tx, "SELECT grp, first_seen FROM dup_group WHERE workspace_id = ?", (tx.workspace,)))
     built = _from_scratch(tx)
     for table in ("dup_member", "dup_group", "dup_total"):
@@ -247,16 +251,11 @@ def _with(kinds: frozenset[KeyKind], more: KeyKind) -> frozenset[KeyKind]:
 # --- PostgreSQL's queue -------------------------------------------------------------------------------------------
 
 
-def _note_dirty(tx: Tx, moved: Keys) -> None:
-    noted = [[contact, [[key.kind.value, key.value] for key in keys]] for contact, keys in sorted(moved.items())]
-    # One document: an array of texts full of quotes takes the driver three times as long.
-    tx.raw().execute(
-        "INSERT INTO dirty_contact (workspace_id, contact_id, keys)"
-        " SELECT %s, (noted ->> 0)::bigint, noted ->> 1 FROM json_array_elements(%s) AS noted"
-        " ON CONFLICT (workspace_id, contact_id)"
-        " DO UPDATE SET keys = (dirty_contact.keys::jsonb || excluded.keys::jsonb)::text",
-        (tx.workspace, json.dumps(noted)),
-    )
+def _note(tx: Tx, moved: Keys, also: Collection[int]) -> None:
+    """One row for all; those to look at whatever their keys are stand there without keys."""
+    noted: list[tuple[int, list[tuple[int, str]]]] = [(id_, []) for id_ in also]
+    noted += [(id_, [(key.kind.value, key.value) for key in keys]) for id_, keys in moved.items() if keys]
+    tx.raw().execute("INSERT INTO groups_due (workspace_id, moved) VALUES (%s, %s)", (tx.workspace, json.dumps(noted)))
 
 
 def _drain_soon(database: Database, done: Tx, at: datetime) -> None:

@@ -584,13 +584,12 @@ dup_total = Table(
     Column("contacts", BigInteger, nullable=False),
 )
 
-dirty_contact = Table(
-    "dirty_contact",
+groups_due = Table(
+    "groups_due",
     metadata,
+    _id(),
     _workspace(),
-    Column("contact_id", BigInteger, nullable=False),
-    Column("keys", Text, nullable=False, server_default="[]"),  # [kind, value] of each key lost or gained
-    PrimaryKeyConstraint("workspace_id", "contact_id"),
+    Column("moved", Text, nullable=False),  # [[contact, [[kind, value], ...]], ...]: the keys that each lost or gained
 )
 
 merge = Table(

@@ -18,8 +18,9 @@ from tests.support.database import empty_url
 from tests.support.people import ACME, NOON, OTHER, PORTAL
 
 from mercuri.core.contact import PortalId, RecordId
+from mercuri.core.match import KeyKind, MatchKey
 from mercuri.errors import UserError
-from mercuri.store import hubspot_merges, merges, portals, schema, views
+from mercuri.store import groups, hubspot_merges, match_keys, merges, portals, schema, views
 from mercuri.store.database import ANY, HEAD, Database, Tx
 from mercuri.store.hubspot_merges import HubSpotMerge
 from mercuri.store.migrations import run as migrations
@@ -248,6 +249,20 @@ def test_every_merge_is_carried_over_however_many_there_are(old_url: str) -> Non
             assert list(hubspot_merges.of_merges(tx, [*made, others])) == made
         with now.read(OTHER) as tx:
             assert list(hubspot_merges.of_merges(tx, [*made, others])) == [others]
+
+
+def test_groups_that_were_to_be_looked_at_still_are(old_url: str) -> None:
+    with contextlib.closing(Database.open(old_url, upgrade=False)) as old, old.write(ANY) as tx:
+        tx.execute("INSERT INTO workspace (id, name, created_at) VALUES (:ws, 'Acme', 0)", {"ws": ACME})
+        for contact, keys in (7, [[KeyKind.EMAIL, "ana@example.org"]]), (8, []):
+            noted = {"ws": ACME, "contact": contact, "keys": json.dumps(keys)}
+            tx.execute("INSERT INTO dirty_contact VALUES (:ws, :contact, :keys)", noted)
+
+    with contextlib.closing(Database.open(old_url)) as now, now.write(ACME) as tx:
+        match_keys.add(tx, {c: [MatchKey(KeyKind.EMAIL, "ana@example.org")] for c in (6, 7)})
+        if not tx.is_sqlite:  # where nothing waits
+            assert groups.drain(tx, NOON) == 2
+            assert groups.stored(tx) == {6: ((6, 7), 2)}
 
 
 def test_several_processes_may_bring_an_older_database_up_to_date_at_once(old_url: str) -> None:
