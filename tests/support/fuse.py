@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+from tests.support.clock import Clock
+from tests.support.database import fresh_database
+from tests.support.world import World, a_world
 
 from mercuri.engine.app import App
 from mercuri.store.database import Database, Tx
+
+#: More moments than any story has.
+MOST = 200
 
 
 class PowerCut(BaseException):
@@ -73,3 +81,13 @@ def fused(app: App, transport: httpx.BaseTransport, fuse: Fuse) -> App:
     """The same program, about to lose its power."""
     http = httpx.Client(transport=FusedTransport(transport, fuse))
     return replace(app, db=FusedDatabase(app.db, fuse), http=http)  # type: ignore[arg-type]  # it has all of Database
+
+
+def at_every_moment(directory: Path, story: Callable[[World, int], bool]) -> None:
+    """Tell a story with a power cut after the first event, the second, and so on, as long as there is one to cut."""
+    for after in range(MOST):
+        with fresh_database("sqlite", directory) as database, a_world(database, Clock()) as world:
+            world.connect(two_way=True)
+            if not story(world, after):
+                return
+    pytest.fail("the run never came to its end")

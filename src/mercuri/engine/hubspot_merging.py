@@ -1,7 +1,8 @@
 """Merges in HubSpot, once their hold is over: pairwise, read back, opt-outs said again last. They are for good there.
 
-What HubSpot refuses changes nothing here: the merge stands, its other record stays a known one, so that no sync makes
-the duplicate again.
+HubSpot keeps one record's values. What somebody typed into the other one meanwhile stays here, in a conflict that the
+merge decided. What HubSpot refuses changes nothing here: the merge stands, its other record stays a known one, so that
+no sync makes the duplicate again.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from mercuri.core.contact import LinkState, PortalId, Record, RecordId, WorkspaceId
-from mercuri.core.mapping import properties_to_ask
+from mercuri.core.mapping import properties_to_ask, rules_for
+from mercuri.core.settings import Direction
 from mercuri.engine import consent, optout_push
 from mercuri.engine.app import Actor, App, require
+from mercuri.engine.fields import norm_for
 from mercuri.engine.portal import client_for
+from mercuri.engine.reconcile import held_by
 from mercuri.engine.shadow import kept
 from mercuri.errors import Clash, HubSpotError, NotThere, RateLimited, Unavailable
 from mercuri.hubspot.client import Client
 from mercuri.hubspot.errors import explain
 from mercuri.hubspot.pacing import Lane
-from mercuri.store import hubspot_merges, links, merges, outbox, portals, users
+from mercuri.store import conflicts, contacts, hubspot_merges, links, merges, outbox, portals, users, workspaces
+from mercuri.store.conflicts import Conflict
+from mercuri.store.contacts import Held
 from mercuri.store.database import Tx
 from mercuri.store.hubspot_merges import HubSpotMerge
 from mercuri.store.merges import Merge
@@ -123,9 +129,12 @@ def _pair(app: App, ws: WorkspaceId, merge: Merge, portal: Portal, client: Clien
     except NotThere:
         there = None
     if there is not None and there.id != here.id:
+        own = {name: value for name, value in here.properties.items() if value}
+        _keep_outvoted(app, ws, merge, portal, there, replace(here, properties={**there.properties, **own}))
         merged = client.merge(here.id, there.id)
         # What HubSpot made of the values is not to be foretold: it is read.
         here = client.read(merged.id, ask)
+        _keep_outvoted(app, ws, merge, portal, there, here)
     done = replace(item, primary=here.id, others=item.others[1:], until=app.now() + _AT_MOST)
     with app.db.write(ws) as tx:
         _follow(tx, portal.id, item.primary, other, here, app.now())
@@ -133,6 +142,51 @@ def _pair(app: App, ws: WorkspaceId, merge: Merge, portal: Portal, client: Clien
         outbox.note_contacts(tx, [merge.survivor], app.now())
         consent.contacts_changed(tx, [merge.survivor], app.now())
     return done
+
+
+def _keep_outvoted(app: App, ws: WorkspaceId, merge: Merge, portal: Portal, other: Record, stays: Record) -> None:
+    """Keep what somebody typed into the other record in HubSpot during the hold, and what does not stay.
+
+    Before the merge, by what is likely to stay, since its answer may be lost; and after it.
+    """
+    with app.db.write(ws) as tx:
+        link = links.of_records(tx, portal.id, [other.id]).get(other.id)
+        held = contacts.held(tx, [merge.survivor]).get(merge.survivor)
+        if link is None or held is None:
+            return
+        rules = rules_for(portal.settings, portal.settings.mapping, norm_for(workspaces.settings(tx).default_region))
+        kept_already = {(one.field, one.remote) for one in conflicts.of_contact(tx, held.id)}
+        for item in portal.settings.mapping:
+            norm, value = rules[item.field].norm, other.properties.get(item.property, "")
+            sides = (link.shadow.get(item.property), stays.properties.get(item.property), held.fields.get(item.field))
+            is_known = norm(value) in {"", *(norm(text or "") for text in sides)}
+            # Of e-mails HubSpot loses none: the other record's become further ones.
+            is_kept = is_known or item.property == "email" or (item.field, value) in kept_already
+            if not is_kept and item.direction is not Direction.OUT:
+                conflicts.add_many(
+                    tx, [_lost(portal.id, stays.id, held, item.field, value, other.updated_at, app.now())]
+                )
+
+
+def _lost(
+    portal: PortalId, record: RecordId, held: Held, name: str, value: str, typed_at: datetime | None, at: datetime
+) -> Conflict:
+    origin = held.origins.get(name)
+    return Conflict(
+        portal,
+        record,
+        held.id,
+        name,
+        local=held.fields.get(name, ""),
+        remote=value,
+        state="decided",
+        at=at,
+        local_at=origin.at if origin else None,
+        local_by=held_by(held, name),
+        remote_at=typed_at,
+        remote_by="HubSpot",
+        resolution="mercuri",
+    )
 
 
 def _follow(tx: Tx, portal: PortalId, primary: RecordId, other: RecordId, now: Record, at: datetime) -> None:

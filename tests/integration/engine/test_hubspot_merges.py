@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
+from tests.support.fuse import Fuse, PowerCut, at_every_moment, fused
 from tests.support.sandbox import SandboxTransport
 from tests.support.world import OWNER, PORTAL, World
 
@@ -17,7 +20,8 @@ from mercuri.engine import portal as engine_portal
 from mercuri.errors import Clash
 from mercuri.sandbox import Sandbox
 from mercuri.sandbox.api import STATIC_TOKEN
-from mercuri.store import hubspot_merges, links, merges
+from mercuri.store import conflicts, hubspot_merges, links, merges
+from mercuri.store.conflicts import Conflict
 from mercuri.store.merges import Merge
 from mercuri.store.runs import Run
 
@@ -47,6 +51,11 @@ def stored(world: World, done: dedupe.MergeDone) -> Merge:
 def state_of(merge: Merge) -> str:
     """What becomes of it in HubSpot."""
     return merge.in_hubspot.state if merge.in_hubspot else "none"
+
+
+def disputes(world: World, state: str) -> list[Conflict]:
+    with world.app.db.read(world.ws) as tx:
+        return conflicts.recent(tx, state=state)
 
 
 def after_the_hold(world: World) -> int:
@@ -223,6 +232,72 @@ def test_a_merge_whose_answer_was_lost_is_seen_and_not_sent_again(world: World) 
     assert state_of(stored(world, done)) == "done"
     assert len(world.contacts()) == 1
     assert one != other
+
+
+def test_what_was_typed_into_the_other_record_during_the_hold_can_be_put_back(world: World) -> None:
+    two_records(world, lastname="Souza")
+    done = merge(world)
+    (wanted,) = stored(world, done).hubspot
+    (other,) = wanted.others
+    world.sandbox.update(other, {"firstname": "Anna", "phone": "+44 (7911) 123456", "lastname": ""})
+    world.sync()
+
+    after_the_hold(world)
+    world.sync()
+
+    (lost,) = disputes(world, "decided")
+    assert (lost.contact_id, lost.field, lost.local, lost.remote) == (done.merge.survivor, "first_name", "Ana", "Anna")
+    assert (lost.resolution, lost.remote_by) == ("mercuri", "HubSpot")
+    assert world.contact(done.merge.survivor).fields["first_name"] == "Ana"
+    assert disputes(world, "open") == []
+
+
+def test_what_was_typed_into_the_other_record_is_kept_also_when_an_emptied_value_wins(world: World) -> None:
+    two_records(world, lastname="Lima")
+    done = merge(world)
+    (wanted,) = stored(world, done).hubspot
+    world.sandbox.update(wanted.primary, {"lastname": "Lima"})
+    world.sandbox.update(wanted.primary, {"lastname": ""})
+    world.sandbox.update(wanted.others[0], {"lastname": "Souza"})
+
+    after_the_hold(world)
+
+    (lost,) = disputes(world, "decided")
+    assert (lost.field, lost.remote) == ("last_name", "Souza")
+
+
+def test_what_was_typed_into_the_other_record_survives_a_power_cut(tmp_path: Path) -> None:
+    def story(world: World, after: int) -> bool:
+        two_records(world)
+        done = merge(world)
+        (wanted,) = stored(world, done).hubspot
+        world.sandbox.update(wanted.others[0], {"firstname": "Anna"})
+        world.clock.advance(timedelta(hours=25).total_seconds())
+        fuse = Fuse(after)
+
+        with suppress(PowerCut):
+            dedupe.hubspot_merges_due(fused(world.app, SandboxTransport(world.sandbox), fuse), world.ws)
+        world.clock.advance(timedelta(hours=1).total_seconds())
+        dedupe.hubspot_merges_due(world.app, world.ws)
+
+        assert state_of(stored(world, done)) == "done"
+        assert [one.remote for one in disputes(world, "decided")] == ["Anna"]
+        return fuse.blown
+
+    at_every_moment(tmp_path, story)
+
+
+def test_what_was_typed_into_the_other_record_and_won_there_is_no_conflict(world: World) -> None:
+    two_records(world)
+    done = merge(world)
+    (wanted,) = stored(world, done).hubspot
+    world.sandbox.update(wanted.others[0], {"lastname": "Souza"})
+
+    after_the_hold(world)
+    world.sync()
+
+    assert disputes(world, "decided") == []
+    assert world.contact(done.merge.survivor).fields["last_name"] == "Souza"
 
 
 def test_a_stop_that_the_merge_in_hubspot_lost_is_said_again(world: World) -> None:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from tests.support.clock import Clock
-from tests.support.database import fresh_database
-from tests.support.fuse import Fuse, PowerCut, fused
+from tests.support.fuse import Fuse, PowerCut, at_every_moment, fused
 from tests.support.sandbox import SandboxTransport
-from tests.support.world import OWNER, PORTAL, World, a_world, adds_up
+from tests.support.world import OWNER, PORTAL, World, adds_up
 
 from mercuri.core.contact import ContactId
 from mercuri.engine import run
 from mercuri.store.runs import Run
-
-#: More moments than any of these runs has.
-MOST = 200
 
 
 def survive(world: World, after: int, *, full: bool = False) -> tuple[Run, bool]:
@@ -31,16 +24,6 @@ def survive(world: World, after: int, *, full: bool = False) -> tuple[Run, bool]
         pass
     world.clock.advance(600)
     return run.execute(world.app, world.ws, asked.id, owner="second"), fuse.blown
-
-
-def at_every_moment(directory: Path, story: Callable[[World, int], bool]) -> None:
-    """Tell a story with a power cut after the first event, the second, and so on, as long as there is one to cut."""
-    for after in range(MOST):
-        with fresh_database("sqlite", directory) as database, a_world(database, Clock()) as world:
-            world.connect(two_way=True)
-            if not story(world, after):
-                return
-    pytest.fail("the run never came to its end")
 
 
 def test_a_first_load_survives_a_power_cut(tmp_path: Path) -> None:
