@@ -18,7 +18,7 @@ from mercuri.engine.app import App
 from mercuri.engine.optout_plan import EMAIL_LIST, OWN_STATUS, Batch, Plan, Value, put_failure
 from mercuri.engine.optouts import failure_key, key_of
 from mercuri.engine.portal import client_for
-from mercuri.errors import BadRequest, HubSpotError, MissingScope, Unavailable
+from mercuri.errors import BadRequest, HubSpotError, MissingScope, NotThere, Unavailable
 from mercuri.hubspot.client import Calls, Client
 from mercuri.hubspot.errors import explain
 from mercuri.hubspot.pacing import Lane
@@ -175,6 +175,9 @@ def _refused(
     again = next_try(kind, item.attempts + 1, now) or next_try(FailureClass.SERVER, 99, now)
     assert again is not None
     outbox.postpone(tx, [item], again)
+    if link is not None and isinstance(error, NotThere):
+        # Merged away, most likely: what follows it tells the record that it is in now.
+        outbox.note_looks(tx, portal_id, {link.record_id: False}, now)
     raw = error.raw if isinstance(error, BadRequest) else ""
     fix = said.fix or WAITS_FOR.get(kind, "Nothing to do: it is tried again.")
     put_failure(tx, portal_id, key, link, kind, said.message, fix, now, raw=raw, again=again)

@@ -14,11 +14,11 @@ from tests.support.sandbox import Meddler
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.consent import Entry, Registers, State, shown
-from mercuri.engine import consent, consent_check, consent_setup, edit, run
+from mercuri.engine import consent, consent_check, consent_setup, edit, hints, run
 from mercuri.errors import UserError
 from mercuri.hubspot.pacing import Limit, Pacer
 from mercuri.store import consent as store
-from mercuri.store import outbox, portals, users
+from mercuri.store import outbox, portals, runs, users
 from mercuri.store.consent import Held
 from mercuri.store.runs import Run
 
@@ -473,6 +473,23 @@ def test_a_record_that_hubspot_merged_into_a_closed_one_is_told_again(world: Wor
 
     assert world.record(survivor)["sms_opt_in"] == "false"
     assert not sendable(world)
+
+
+def test_a_stop_follows_a_record_that_hubspot_merged_since_the_last_run(world: World) -> None:
+    record = a_person(world)
+    other = world.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_opt_in": "true"})
+    world.sandbox.merge(other, record)
+    says(world, "STOP")
+    push(world)
+    assert world.record(record)["sms_opt_in"] == "true"  # the one that it is in now
+
+    hints.look(world.app, world.ws)
+    with world.app.db.read(world.ws) as tx:
+        (asked,) = runs.recent(tx, PORTAL, limit=1)
+    world.go(asked)
+    push(world)
+
+    assert (asked.trigger, world.record(record)["sms_opt_in"]) == ("webhook", "false")
 
 
 def test_our_own_properties_carry_the_state_to_hubspot(world: World) -> None:
