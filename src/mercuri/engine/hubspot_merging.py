@@ -17,7 +17,6 @@ from mercuri.engine import consent, optout_push
 from mercuri.engine.app import Actor, App, require
 from mercuri.engine.fields import norm_for
 from mercuri.engine.portal import client_for
-from mercuri.engine.reconcile import held_by
 from mercuri.engine.shadow import kept
 from mercuri.errors import Clash, HubSpotError, NotThere, RateLimited, Unavailable
 from mercuri.hubspot.client import Client
@@ -182,7 +181,7 @@ def _lost(
         state="decided",
         at=at,
         local_at=origin.at if origin else None,
-        local_by=held_by(held, name),
+        local_by=held.author(name),
         remote_at=typed_at,
         remote_by="HubSpot",
         resolution="mercuri",

@@ -155,7 +155,7 @@ def _change(
         side="mercuri" if to_local else "hubspot",
         before=before,
         after=decision.value,
-        actor=f"portal {ledger.work.portal_id}" if to_local else held_by(held, name),
+        actor=f"portal {ledger.work.portal_id}" if to_local else held.author(name),
         reason="won a conflict" if decision.loser is not None else reason,
         at=ledger.at,
         record_id=link.record_id,
@@ -164,12 +164,6 @@ def _change(
         base_before=link.base.get(name),
         planned=planned,
     )
-
-
-def held_by(held: Held, name: str) -> str:
-    """Who gave a field of a contact its value."""
-    origin = held.origins.get(name)
-    return f"{origin.kind} {origin.by}".strip() if origin else "mercuri"
 
 
 def _plan(ledger: Ledger, link: Link, held: Held, remote: Mapping[str, str], changeset: ChangeSet) -> None:
@@ -208,7 +202,7 @@ def dispute(
         state="decided" if winner else "open",
         at=ledger.at,
         local_at=origin.at if origin else None,
-        local_by=held_by(held, name),
+        local_by=held.author(name),
         remote_at=times.at.get(name) or link.remote_at,
         remote_by=times.by.get(name, "HubSpot"),
         resolution=winner,

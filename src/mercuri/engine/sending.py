@@ -16,7 +16,7 @@ from mercuri.core.diff import Act, Base, merge_field, settle_sent
 from mercuri.core.echo import Echo, find_echo
 from mercuri.core.settings import Direction, MappingItem
 from mercuri.engine import failing
-from mercuri.engine.reconcile import Ledger, dispute, held_by
+from mercuri.engine.reconcile import Ledger, dispute
 from mercuri.engine.shadow import kept
 from mercuri.engine.work import Work
 from mercuri.engine.writes import Rules, addresses_after
@@ -186,7 +186,7 @@ def _move(tx: Tx, ledger: Ledger, sent: Sent, link: Link, held: Held, item: Mapp
             side="hubspot",
             before=sent.intent.observed.get(item.property, ""),
             after=echo.stored,
-            actor=held_by(held, item.field),
+            actor=held.author(item.field),
             reason="changed here",
             at=ledger.at,
             record_id=link.record_id,
@@ -280,7 +280,7 @@ def link_created(ledger: Ledger, intent: Intent, record: Record, held: Held | No
                 side="hubspot",
                 before="",
                 after="created",
-                actor=held_by(held, "email") if held else "mercuri",
+                actor=held.author("email") if held else "mercuri",
                 reason="new here",
                 at=ledger.at,
                 record_id=record.id,

@@ -13,7 +13,7 @@ from mercuri.core.contact import ContactId, LinkState, Origin, Record, RecordId
 from mercuri.core.diff import Base
 from mercuri.core.settings import MappingItem
 from mercuri.engine import follow, sending
-from mercuri.engine.reconcile import Ledger, held_by
+from mercuri.engine.reconcile import Ledger
 from mercuri.engine.sending import Sent
 from mercuri.engine.work import Work
 from mercuri.engine.writes import Rules, addresses_after
@@ -97,7 +97,7 @@ def _put_back(tx: Tx, ledger: Ledger, change: Change, contact: ContactId) -> Non
     elif held.deleted_at is not None or held.merged_into is not None:
         _skip(work, change, "The contact was deleted or merged since.")
     elif held.fields.get(change.field, "") != change.after:
-        _skip(work, change, f"Changed since by {held_by(held, change.field)}.")
+        _skip(work, change, f"Changed since by {held.author(change.field)}.")
     else:
         _restore_value(tx, ledger, change, held)
 

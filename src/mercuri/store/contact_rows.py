@@ -96,6 +96,11 @@ class Held:
     deleted_at: datetime | None = None
     merged_into: ContactId | None = None
 
+    def author(self, name: str) -> str:
+        """Who gave a field its value."""
+        origin = self.origins.get(name)
+        return f"{origin.kind} {origin.by}".strip() if origin else "mercuri"
+
 
 def storable(fields: Fields) -> dict[str, str]:
     """The fields as a database can store them."""
