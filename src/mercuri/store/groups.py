@@ -8,7 +8,7 @@ after the commit, brings the groups up to date.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -229,16 +229,21 @@ def _from_scratch(tx: Tx) -> dict[int, tuple[Sequence[int], int]]:
     apart: dict[MatchKey, set[Pair]] = {}
     for item in match_keys.all_apart(tx):
         apart.setdefault(item.key, set()).add((item.a, item.b))
-    sharing = (item for kind, cap in most.items() for item in match_keys.sharing(tx, kind, cap))
-    joining = [(key, held) for key, held in sharing if key not in shared]
-    found = joined(joining, [(a, b, key) for key, pairs in apart.items() for a, b in pairs])
+    # By which kind of key each of these is joined with somebody. The keys themselves would be many megabytes.
+    evidence: list[tuple[int, KeyKind]] = []
+
+    def joining() -> Iterator[tuple[MatchKey, list[int]]]:
+        for key, held in (item for kind, cap in most.items() for item in match_keys.sharing(tx, kind, cap)):
+            if key not in shared:
+                pairs = combinations(held, 2) if key in apart else [(held[0], held[1])]
+                evidence.extend((one, key.kind) for one, other in pairs if (one, other) not in apart.get(key, ()))
+                yield key, held
+
+    found = joined(joining(), [(a, b, key) for key, pairs in apart.items() for a, b in pairs])
     group_of = {contact: group for group, members in found.items() for contact in members}
     kinds: dict[int, frozenset[KeyKind]] = {}
-    for key, held in joining:
-        pairs = apart.get(key, ())
-        for one, other in [(held[0], held[1])] if not pairs else combinations(held, 2):
-            if (one, other) not in pairs:
-                kinds[group_of[one]] = _with(kinds.get(group_of[one], _NONE), key.kind)
+    for one, kind in evidence:
+        kinds[group_of[one]] = _with(kinds.get(group_of[one], _NONE), kind)
     return {group: (members, _certainty(kinds[group])) for group, members in found.items()}
 
 
