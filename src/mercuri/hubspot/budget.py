@@ -19,6 +19,10 @@ DAILY_SHARE_OF_PATIENT_LANE = 75
 KEPT_FOR_URGENT = 5
 #: Seconds added to each window against clocks that differ a little.
 MARGIN = 0.02
+#: By how many seconds requests may differ in how long they are under way.
+JITTER = 0.2
+#: From an answer that took longer, in seconds, nothing is learnt of others.
+REMEMBERED = 10.0
 #: How long a waiting request that is not the first in its queue looks away, in seconds.
 LOOK_EVERY = 0.5
 
@@ -96,8 +100,8 @@ class Window:
     limit: Limit
     share: int
     taken: list[Turn] = field(default_factory=list)
+    freed: list[Turn] = field(default_factory=list)  # of late
     quickest: float = float("inf")
-    has_forgotten: bool = False
 
     @property
     def allowed(self) -> int:
@@ -106,10 +110,11 @@ class Window:
 
     def used(self, now: float) -> int:
         """How many slots are taken."""
-        before = len(self.taken)
-        self.taken = [turn for turn in self.taken if turn.free_at > now]
-        self.has_forgotten |= len(self.taken) < before
-        return len(self.taken)
+        still = [turn for turn in self.taken if turn.free_at > now]
+        if len(still) < len(self.taken):
+            freed = [*self.freed, *(turn for turn in self.taken if turn.free_at <= now)]
+            self.taken, self.freed = still, [turn for turn in freed if turn.free_at > now - REMEMBERED - JITTER]
+        return len(still)
 
     def wait(self, lane: Lane, now: float) -> float:
         """Seconds until a slot is free for this lane; 0 when one is."""
@@ -129,15 +134,14 @@ class Window:
         self.quickest = min(self.quickest, took)
         turn.free_at += took - self.quickest
 
-    def share_with_others(self, remaining: int, now: float) -> None:
-        """Give slots to whoever else uses this limit, when HubSpot counts clearly more requests than we do.
+    def share_with_others(self, remaining: int, asked_at: float, now: float) -> None:
+        """Give slots to whoever else uses this limit, when HubSpot counts more requests than we do.
 
-        An answer that took a while may count some that have left our window. Before any has, even one more is
-        somebody else's, such as our own of before this process began.
+        It counted at some time since the request was sent: all that were in our window then may be among them.
         """
-        foreign = self.limit.requests - remaining - self.used(now)
-        if foreign > (max(2, self.limit.requests // 20) if self.has_forgotten else 0):
-            for _ in range(foreign):
+        ours = self.used(now) + sum(turn.free_at > asked_at - JITTER for turn in self.freed)
+        if now - asked_at <= REMEMBERED:
+            for _ in range(self.limit.requests - remaining - ours):
                 self.take(now)
 
 
@@ -197,15 +201,18 @@ class Budget:
         """HubSpot says that nothing is left of the day."""
         self._day_over_until = until
 
-    def learn(self, headers: Mapping[str, str], now: float, reset_at: float) -> None:
-        """Take the real limits and what is left of them from an answer's headers; the day ends at `reset_at`."""
+    def learn(self, headers: Mapping[str, str], now: float, *, asked_at: float, reset_at: float) -> None:
+        """Take the real limits and what is left of them from the headers of the answer to a request that was sent then.
+
+        The day ends at `reset_at`.
+        """
         most, remaining = _number(headers, "x-hubspot-ratelimit-max"), _number(headers, "x-hubspot-ratelimit-remaining")
         interval = _number(headers, "x-hubspot-ratelimit-interval-milliseconds")
         window = self._windows[False]
         if most and interval:
             window.limit = Limit(most, interval / 1000)
             if remaining is not None:
-                window.share_with_others(remaining, now)
+                window.share_with_others(remaining, asked_at, now)
         daily, left = (
             _number(headers, "x-hubspot-ratelimit-daily"),
             _number(headers, "x-hubspot-ratelimit-daily-remaining"),

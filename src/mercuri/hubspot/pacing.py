@@ -80,11 +80,11 @@ class Pacer:
                 _check(cancelled)
                 self._pause(min(left, LOOK_EVERY))
 
-    def saw(self, headers: Mapping[str, str]) -> None:
-        """Learn from an answer's headers: the real limit, who else uses it, and what is left of the day."""
+    def saw(self, headers: Mapping[str, str], turn: Turn) -> None:
+        """Learn from the headers of a turn's answer: the real limit, who else uses it, and what is left of the day."""
         with self._changed:
             now = self._now()
-            self._budget.learn(headers, now, now + self._until_reset())
+            self._budget.learn(headers, now, asked_at=turn.sent_at, reset_at=now + self._until_reset())
 
     def refused(self, error: RateLimited, *, search: bool = False) -> None:
         """Hold requests until HubSpot's silence is over: searches only, or (`search` false) everything.

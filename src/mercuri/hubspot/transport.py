@@ -125,7 +125,7 @@ class Transport:
             response = self._exchange(request, token)
         finally:
             self.pacer.landed(turn)
-        self.pacer.saw(response.headers)
+        self.pacer.saw(response.headers, turn)
         if response.status_code >= 300:
             raise self._refusal(request, response)
         try:

@@ -118,7 +118,7 @@ def test_a_search_does_not_wait_for_the_ten_second_limit():
 def test_the_headers_correct_the_limit():
     budget = Budget(Limit(110, 10), SEARCH, 90, max_wait=60)
 
-    budget.learn(headers(max=190, interval_milliseconds=10000, remaining=189), 0, reset_at=99)
+    budget.learn(headers(max=190, interval_milliseconds=10000, remaining=189), 0, asked_at=0, reset_at=99)
 
     assert budget.usage(0).allowed == 171
 
@@ -126,28 +126,38 @@ def test_the_headers_correct_the_limit():
 def test_requests_of_others_take_slots_too():
     budget = Budget(Limit(100, 10), SEARCH, 100, max_wait=60)
 
-    budget.learn(headers(max=100, interval_milliseconds=10000, remaining=40), 0, reset_at=99)
+    budget.learn(headers(max=100, interval_milliseconds=10000, remaining=40), 0, asked_at=0, reset_at=99)
 
     assert budget.usage(0).used == 60
     assert budget.usage(11).used == 0
 
 
-def test_before_any_of_ours_has_left_the_window_even_one_more_is_a_strangers():
+@pytest.mark.parametrize("began", [0, 300])
+def test_even_one_more_than_ours_is_a_strangers(began):
     budget = Budget(Limit(100, 10), SEARCH, 100, max_wait=60)
     send(budget, Lane.BUTTON, 0)
+    send(budget, Lane.BUTTON, began)
+    ours = budget.usage(began).used
 
-    budget.learn(headers(max=100, interval_milliseconds=10000, remaining=98), 0.3, reset_at=99)
+    left = 100 - ours - 1
+    budget.learn(
+        headers(max=100, interval_milliseconds=10000, remaining=left), began + 0.3, asked_at=began, reset_at=999
+    )
 
-    assert budget.usage(0.3).used == 2
+    assert budget.usage(began + 0.3).used == ours + 1
 
 
-def test_later_a_few_counted_otherwise_are_no_stranger():
+@pytest.mark.parametrize(("took", "taken"), [(0.4, 1), (3, 1), (25, 0)])
+def test_what_left_our_window_while_the_answer_was_on_its_way_is_no_stranger(took, taken):
     budget = Budget(Limit(100, 10), SEARCH, 100, max_wait=60)
-    send(budget, Lane.BUTTON, 0)
+    for at in (0, 0.1, 0.2):
+        send(budget, Lane.BUTTON, at)
+    send(budget, Lane.BUTTON, 10)
 
-    budget.learn(headers(max=100, interval_milliseconds=10000, remaining=96), 11, reset_at=99)
+    now = 10 + took
+    budget.learn(headers(max=100, interval_milliseconds=10000, remaining=96), now, asked_at=10, reset_at=99)
 
-    assert budget.usage(11).used == 0
+    assert budget.usage(now).used == taken
 
 
 def test_a_slow_request_keeps_its_slot_longer_for_it_may_have_arrived_late():
@@ -192,7 +202,7 @@ def test_a_silence_for_searches_stops_searches_only():
 )
 def test_the_day_keeps_a_reserve_for_what_cannot_wait(left, stopped):
     budget = Budget(BURST, SEARCH, 90, max_wait=60)
-    budget.learn(headers(daily=1000, daily_remaining=left), 0, reset_at=500)
+    budget.learn(headers(daily=1000, daily_remaining=left), 0, asked_at=0, reset_at=500)
 
     def goes(lane: Lane) -> bool:
         ticket = budget.join(lane, search=False)
@@ -208,7 +218,7 @@ def test_the_day_keeps_a_reserve_for_what_cannot_wait(left, stopped):
 
 def test_a_new_day_forgets_yesterdays_use():
     budget = Budget(BURST, SEARCH, 90, max_wait=60)
-    budget.learn(headers(daily=1000, daily_remaining=0), 0, reset_at=500)
+    budget.learn(headers(daily=1000, daily_remaining=0), 0, asked_at=0, reset_at=500)
 
     assert send(budget, Lane.SWEEP, 501) == 501
     assert budget.usage(501).daily_used is None
