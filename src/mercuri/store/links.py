@@ -119,7 +119,12 @@ _MET = and_(
     table.c.excluded != bindparam("gone"),
 )
 _SEEN = Statement(select(table.c.record_id).where(_AFTER, _MET).order_by(table.c.record_id).limit(bindparam("most")))
-_TALLY = Statement(select(table.c.excluded, func.count().label("number")).where(_MINE, _MET).group_by(table.c.excluded))
+_NUMBER = func.count().label("number")
+#: Those without a reason are counted by themselves: to group a million of them, SQLite would sort them in memory.
+_TALLY_KEPT_IN = Statement(select(_NUMBER).where(_MINE, _MET, table.c.excluded == ""))
+_TALLY_KEPT_OUT = Statement(
+    select(table.c.excluded, _NUMBER).where(_MINE, _MET, table.c.excluded != "").group_by(table.c.excluded)
+)
 _UNLINKED = Statement(
     select(contact_table.c.id)
     .where(contact_table.c.workspace_id == WORKSPACE, contact_table.c.id > bindparam("after"))
@@ -133,7 +138,6 @@ _WAITING = Statement(
     select(table)
     .where(_MINE, table.c.state == LinkState.UNLINKED.value, table.c.seen_run == bindparam("run"))
     .where(table.c.excluded == "", table.c.contact_id == NOBODY)
-    .order_by(table.c.record_id)
     .limit(bindparam("most"))
 )
 
@@ -198,7 +202,10 @@ def each(tx: Tx, portal: PortalId, *, after: RecordId | None = None, limit: int 
 
 def waiting(tx: Tx, portal: PortalId, run: RunId, *, limit: int = 100_000) -> list[Link]:
     """Records that a run put aside, to be matched once all of them are in."""
-    return [_link(row) for row in tx.run(_WAITING, portal=portal, run=run, most=limit)]
+    # Sorted here: in the order of its ids, a database would look at every record for the few without a contact.
+    return sorted(
+        (_link(row) for row in tx.run(_WAITING, portal=portal, run=run, most=limit)), key=lambda link: link.record_id
+    )
 
 
 def unseen(tx: Tx, portal: PortalId, run: RunId, before: datetime, *, after: RecordId, limit: int = 100) -> list[Link]:
@@ -215,7 +222,9 @@ def seen(tx: Tx, portal: PortalId, met: Met, *, after: RecordId, limit: int = 10
 
 def tally(tx: Tx, portal: PortalId, met: Met) -> dict[str, int]:
     """How many of the records that were met are kept out, by reason; those that are not stand under ""."""
-    return {row.excluded: int(row.number) for row in tx.run(_TALLY, portal=portal, **_met(met))}
+    kept_out = {row.excluded: int(row.number) for row in tx.run(_TALLY_KEPT_OUT, portal=portal, **_met(met))}
+    kept_in = int(tx.run(_TALLY_KEPT_IN, portal=portal, **_met(met)).scalar() or 0)
+    return {"": kept_in, **kept_out} if kept_in else kept_out
 
 
 def _met(met: Met) -> dict[str, object]:
