@@ -25,7 +25,7 @@ from mercuri.store.contacts import NewContact
 from mercuri.web.app import create_app
 
 _PAGE = 5_000
-_EDITS, _PAGES = 1_000, 100
+_EDITS, _PAGES = 1_000, 300
 _HUB, _CHAIN = 50_000, 10_000
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _COLUMNS = ("workspace_id", "kind", "value", "contact_id")

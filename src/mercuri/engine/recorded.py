@@ -23,8 +23,9 @@ def own_addresses(values: Iterable[str], held: Sequence[Address], kind: str, reg
     """The normal addresses in a record's values. `held` are the contact's: mostly the same, they save work."""
     known: dict[str, set[str]] = {}
     for address in held:
+        normals = known.setdefault(address.raw.strip(), set())
         if address.normal:
-            known.setdefault(address.raw, set()).add(address.normal)
+            normals.add(address.normal)
     found: set[str] = set()
     for value in values:
         text = value.strip()
