@@ -1,0 +1,30 @@
+"""Links of many records, of which few are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.clock import Clock
+from tests.support.database import fresh_database
+from tests.support.world import PORTAL, a_world
+
+from mercuri.core.contact import LinkState, RecordId
+from mercuri.store import links
+from mercuri.store.links import NOBODY, Link
+
+
+def test_the_few_records_put_aside_are_found_without_looking_at_all_others(tmp_path: Path) -> None:
+    with fresh_database("sqlite", tmp_path) as database, a_world(database, Clock()) as world:
+        world.connect()
+        world.sandbox.add_contacts(1000)
+        run = world.sync().id
+        aside = [Link(RecordId(id_), NOBODY, LinkState.UNLINKED, {}, {}, None, world.clock.now(), run) for id_ in "97"]
+        with world.app.db.write(world.ws) as tx:
+            links.insert_many(tx, PORTAL, aside)
+            steps: list[int] = []
+            tx.raw().connection.set_progress_handler(lambda: steps.append(1), 1)
+            found = links.waiting(tx, PORTAL, run)
+            tx.raw().connection.set_progress_handler(None, 1)
+
+    assert [link.record_id for link in found] == ["7", "9"]
+    assert 0 < len(steps) < 300
