@@ -33,7 +33,7 @@ from mercuri.store.statements import Rows, Statement
 #: For look-ups over all workspaces: sessions, tokens, due runs.
 ANY = WorkspaceId(0)
 #: The newest migration. A test compares it with the migrations' own head.
-HEAD = "0004"
+HEAD = "0005"
 #: How long a writer waits for another one, in seconds.
 LOCK_WAIT = 30
 _SQLITE_PRAGMAS = (

@@ -91,9 +91,14 @@ def insert_arrays(
     driver = conn.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
     names = ", ".join(f'"{name}"' for name in columns)
-    arrays = ", ".join(f"%s::{table.c[name].type.compile(conn.dialect)}[]" for name in columns)
+    arrays = ", ".join(f"%s::{_bare(table.c[name], conn)}[]" for name in columns)
     statement = f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays}) {conflict}'
     driver.execute(statement.encode(), [_array(values) for values in zip(*rows, strict=True)])
+
+
+def _bare(column: sa.Column[Any], conn: Connection) -> str:
+    """A column's type, without the order of its texts, which an array's type cannot have."""
+    return "TEXT" if isinstance(column.type, sa.Text) else column.type.compile(conn.dialect)
 
 
 def _array(values: Iterable[Any]) -> str:

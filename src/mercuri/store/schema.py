@@ -32,8 +32,8 @@ metadata = MetaData()
 _ID: TypeEngine[int] = BigInteger().with_variant(Integer, "sqlite")
 
 
-#: Sorted by code point on both, whatever the language of the database.
-_KEY: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
+#: Sorted by code point on both, whatever the language of the database: a language's order costs every index dearly.
+_TEXT: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def _id() -> Column[int]:
@@ -50,8 +50,8 @@ workspace = Table(
     "workspace",
     metadata,
     _id(),
-    Column("name", Text, nullable=False),
-    Column("settings", Text, nullable=False, server_default="{}"),  # default_region, status_channel, stop words
+    Column("name", _TEXT, nullable=False),
+    Column("settings", _TEXT, nullable=False, server_default="{}"),  # default_region, status_channel, stop words
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -59,7 +59,7 @@ workspace = Table(
 installation = Table(
     "installation",
     metadata,
-    Column("name", Text, primary_key=True),
+    Column("name", _TEXT, primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
 
@@ -67,8 +67,8 @@ user = Table(
     "app_user",
     metadata,
     _id(),
-    Column("email", Text, nullable=False, unique=True),
-    Column("password_hash", Text, nullable=False),
+    Column("email", _TEXT, nullable=False, unique=True),
+    Column("password_hash", _TEXT, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -77,7 +77,7 @@ membership = Table(
     metadata,
     _workspace(),
     Column("user_id", BigInteger, nullable=False),
-    Column("role", Text, nullable=False),  # owner | manager | viewer
+    Column("role", _TEXT, nullable=False),  # owner | manager | viewer
     Column("first_view", BigInteger),  # the saved view that Contacts opens with
     PrimaryKeyConstraint("workspace_id", "user_id"),
 )
@@ -89,19 +89,19 @@ saved_view = Table(
     _id(),
     _workspace(),
     Column("user_id", BigInteger),
-    Column("name", Text, nullable=False),
-    Column("query", Text, nullable=False),  # the list's address, what stands behind the "?"
+    Column("name", _TEXT, nullable=False),
+    Column("query", _TEXT, nullable=False),  # the list's address, what stands behind the "?"
 )
 Index("saved_view_of_user", saved_view.c.workspace_id, saved_view.c.user_id, saved_view.c.id)
 
 session = Table(
     "session",
     metadata,
-    Column("token_hash", Text, primary_key=True),
+    Column("token_hash", _TEXT, primary_key=True),
     _workspace(),
     Column("user_id", BigInteger, nullable=False),
-    Column("csrf", Text, nullable=False),
-    Column("data", Text, nullable=False, server_default="{}"),
+    Column("csrf", _TEXT, nullable=False),
+    Column("data", _TEXT, nullable=False, server_default="{}"),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
 )
@@ -109,7 +109,7 @@ session = Table(
 login_attempt = Table(
     "login_attempt",
     metadata,
-    Column("key", Text, primary_key=True),  # a hash of the account or of the address
+    Column("key", _TEXT, primary_key=True),  # a hash of the account or of the address
     Column("failures", Integer, nullable=False),
     Column("until", BigInteger, nullable=False),
 )
@@ -119,9 +119,9 @@ api_token = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("name", Text, nullable=False),
-    Column("token_hash", Text, nullable=False, unique=True),
-    Column("role", Text, nullable=False),
+    Column("name", _TEXT, nullable=False),
+    Column("token_hash", _TEXT, nullable=False, unique=True),
+    Column("role", _TEXT, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("used_at", BigInteger),
     UniqueConstraint("workspace_id", "name"),
@@ -132,9 +132,9 @@ audit = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("actor", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("detail", Text, nullable=False, server_default="{}"),
+    Column("actor", _TEXT, nullable=False),
+    Column("action", _TEXT, nullable=False),
+    Column("detail", _TEXT, nullable=False, server_default="{}"),
     Column("at", BigInteger, nullable=False),
     Index("audit_at", "workspace_id", "at"),
 )
@@ -145,25 +145,25 @@ portal = Table(
     "portal",
     metadata,
     _workspace(),
-    Column("portal_id", Text, nullable=False),  # HubSpot's account id
-    Column("name", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # oauth | static
+    Column("portal_id", _TEXT, nullable=False),  # HubSpot's account id
+    Column("name", _TEXT, nullable=False),
+    Column("kind", _TEXT, nullable=False),  # oauth | static
     Column("secrets", LargeBinary),  # encrypted tokens; null once disconnected
-    Column("scopes", Text, nullable=False, server_default="[]"),
-    Column("account", Text, nullable=False, server_default="{}"),  # time zone, ui domain, ...
-    Column("settings", Text, nullable=False, server_default="{}"),
-    Column("state", Text, nullable=False),  # connected | reconnect | disconnected
-    Column("problem", Text, nullable=False, server_default=""),
+    Column("scopes", _TEXT, nullable=False, server_default="[]"),
+    Column("account", _TEXT, nullable=False, server_default="{}"),  # time zone, ui domain, ...
+    Column("settings", _TEXT, nullable=False, server_default="{}"),
+    Column("state", _TEXT, nullable=False),  # connected | reconnect | disconnected
+    Column("problem", _TEXT, nullable=False, server_default=""),
     Column("watermark", BigInteger),
-    Column("reading", Text, nullable=False, server_default="{}"),  # versioned state of the increment
+    Column("reading", _TEXT, nullable=False, server_default="{}"),  # versioned state of the increment
     Column("swept_at", BigInteger),
-    Column("sweep", Text, nullable=False, server_default="{}"),  # what the last full sweep proved
+    Column("sweep", _TEXT, nullable=False, server_default="{}"),  # what the last full sweep proved
     Column("hint_at", BigInteger),  # last webhook or journal event
-    Column("journal", Text, nullable=False, server_default="{}"),  # how far HubSpot's journal is read
-    Column("usage", Text, nullable=False, server_default="{}"),
+    Column("journal", _TEXT, nullable=False, server_default="{}"),  # how far HubSpot's journal is read
+    Column("usage", _TEXT, nullable=False, server_default="{}"),
     Column("next_at", BigInteger),  # next scheduled run
     Column("parked_until", BigInteger),
-    Column("lease_owner", Text),
+    Column("lease_owner", _TEXT),
     Column("lease_until", BigInteger),
     Column("fence", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
@@ -174,9 +174,9 @@ property_schema = Table(
     "property_schema",
     metadata,
     _workspace(),
-    Column("portal_id", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("body", Text, nullable=False),  # core.properties.Property as JSON
+    Column("portal_id", _TEXT, nullable=False),
+    Column("name", _TEXT, nullable=False),
+    Column("body", _TEXT, nullable=False),  # core.properties.Property as JSON
     Column("seen_at", BigInteger, nullable=False),
     Column("gone_at", BigInteger),
     PrimaryKeyConstraint("workspace_id", "portal_id", "name"),
@@ -189,18 +189,18 @@ contact = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("first_name", Text, nullable=False, server_default=""),
-    Column("last_name", Text, nullable=False, server_default=""),
-    Column("phone", Text, nullable=False, server_default=""),
-    Column("email", Text, nullable=False, server_default=""),
-    Column("custom", Text, nullable=False, server_default="{}"),  # {name: value}, without the "custom." prefix
+    Column("first_name", _TEXT, nullable=False, server_default=""),
+    Column("last_name", _TEXT, nullable=False, server_default=""),
+    Column("phone", _TEXT, nullable=False, server_default=""),
+    Column("email", _TEXT, nullable=False, server_default=""),
+    Column("custom", _TEXT, nullable=False, server_default="{}"),  # {name: value}, without the "custom." prefix
     # {field: [kind, by, at, run]}; "*" stands for every other field that has a value
-    Column("origins", Text, nullable=False, server_default="{}"),
+    Column("origins", _TEXT, nullable=False, server_default="{}"),
     Column("subscribed", Boolean, nullable=False, server_default=text("false")),
-    Column("status_reason", Text, nullable=False, server_default=""),
-    Column("name_key", _KEY, nullable=False, server_default=""),  # folded "last first", cut, for sorting
-    Column("email_key", _KEY, nullable=False, server_default=""),  # folded e-mail, cut, for sorting
-    Column("search", _KEY, nullable=False, server_default=""),  # written and read by store.search
+    Column("status_reason", _TEXT, nullable=False, server_default=""),
+    Column("name_key", _TEXT, nullable=False, server_default=""),  # folded "last first", cut, for sorting
+    Column("email_key", _TEXT, nullable=False, server_default=""),  # folded e-mail, cut, for sorting
+    Column("search", _TEXT, nullable=False, server_default=""),  # written and read by store.search
     Column("version", Integer, nullable=False, server_default="1"),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -243,13 +243,13 @@ address = Table(
     _workspace(),
     Column("contact_id", BigInteger, nullable=False),
     Column("position", SmallInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # phone | email
-    Column("raw", Text, nullable=False),
-    Column("normal", Text),
-    Column("label", Text, nullable=False, server_default=""),
+    Column("kind", _TEXT, nullable=False),  # phone | email
+    Column("raw", _TEXT, nullable=False),
+    Column("normal", _TEXT),
+    Column("label", _TEXT, nullable=False, server_default=""),
     Column("is_primary", Boolean, nullable=False),
-    Column("problem", Text, nullable=False, server_default=""),
-    Column("extension", Text, nullable=False, server_default=""),
+    Column("problem", _TEXT, nullable=False, server_default=""),
+    Column("extension", _TEXT, nullable=False, server_default=""),
     PrimaryKeyConstraint("workspace_id", "contact_id", "position"),
 )
 Index(
@@ -271,18 +271,18 @@ link = Table(
     "link",
     metadata,
     _workspace(),
-    Column("portal_id", Text, nullable=False),
-    Column("record_id", Text, nullable=False),
+    Column("portal_id", _TEXT, nullable=False),
+    Column("record_id", _TEXT, nullable=False),
     Column("contact_id", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),  # core.contact.LinkState
-    Column("base", Text, nullable=False, server_default="{}"),  # {field: [local, remote, why]}
-    Column("shadow", Text, nullable=False, server_default="{}"),  # {property: value} as last observed
+    Column("state", _TEXT, nullable=False),  # core.contact.LinkState
+    Column("base", _TEXT, nullable=False, server_default="{}"),  # {field: [local, remote, why]}
+    Column("shadow", _TEXT, nullable=False, server_default="{}"),  # {property: value} as last observed
     Column("remote_at", BigInteger),  # HubSpot's lastmodifieddate as last observed
     Column("seen_at", BigInteger, nullable=False),
     Column("seen_run", BigInteger),
     Column("archived_at", BigInteger),
     Column("written_at", BigInteger),
-    Column("excluded", Text, nullable=False, server_default=""),  # why the record is kept out, in plain words
+    Column("excluded", _TEXT, nullable=False, server_default=""),  # why the record is kept out, in plain words
     Column("created_there", BigInteger),  # the run that created the record in HubSpot
     PrimaryKeyConstraint("workspace_id", "portal_id", "record_id"),
 )
@@ -294,9 +294,9 @@ record_alias = Table(
     "record_alias",
     metadata,
     _workspace(),
-    Column("portal_id", Text, nullable=False),
-    Column("old_id", Text, nullable=False),
-    Column("record_id", Text, nullable=False),
+    Column("portal_id", _TEXT, nullable=False),
+    Column("old_id", _TEXT, nullable=False),
+    Column("record_id", _TEXT, nullable=False),
     Column("at", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace_id", "portal_id", "old_id"),
 )
@@ -306,15 +306,15 @@ intent = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("portal_id", Text, nullable=False),
+    Column("portal_id", _TEXT, nullable=False),
     Column("contact_id", BigInteger, nullable=False),
-    Column("record_id", Text),
-    Column("kind", Text, nullable=False),  # create | patch | archive | merge | consent
-    Column("payload", Text, nullable=False),  # {property: value}
-    Column("observed", Text, nullable=False, server_default="{}"),  # {property: value} read just before
+    Column("record_id", _TEXT),
+    Column("kind", _TEXT, nullable=False),  # create | patch | archive | merge | consent
+    Column("payload", _TEXT, nullable=False),  # {property: value}
+    Column("observed", _TEXT, nullable=False, server_default="{}"),  # {property: value} read just before
     Column("run_id", BigInteger),
     Column("sent_at", BigInteger),
-    Column("state", Text, nullable=False),  # planned | sent | confirmed | dropped
+    Column("state", _TEXT, nullable=False),  # planned | sent | confirmed | dropped
     Column("created_at", BigInteger, nullable=False),
 )
 _OPEN = text("state IN ('planned', 'sent')")
@@ -326,10 +326,10 @@ outbox = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("portal_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # contact | consent | tell | look | merge
-    Column("key", Text, nullable=False),  # the contact or record id, the address, or (tell) the channel
-    Column("payload", Text, nullable=False, server_default="{}"),
+    Column("portal_id", _TEXT, nullable=False),
+    Column("kind", _TEXT, nullable=False),  # contact | consent | tell | look | merge
+    Column("key", _TEXT, nullable=False),  # the contact or record id, the address, or (tell) the channel
+    Column("payload", _TEXT, nullable=False, server_default="{}"),
     Column("not_before", BigInteger, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
@@ -343,15 +343,15 @@ change = Table(
     _workspace(),
     Column("run_id", BigInteger),
     Column("contact_id", BigInteger),
-    Column("portal_id", Text),
-    Column("record_id", Text),
-    Column("field", Text, nullable=False),  # a field, or "*" for the contact or record as a whole
-    Column("side", Text, nullable=False),  # mercuri | hubspot
-    Column("before", Text, nullable=False),
-    Column("after", Text, nullable=False),
-    Column("base_before", Text),  # the base that the change replaced, for undo
-    Column("actor", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("portal_id", _TEXT),
+    Column("record_id", _TEXT),
+    Column("field", _TEXT, nullable=False),  # a field, or "*" for the contact or record as a whole
+    Column("side", _TEXT, nullable=False),  # mercuri | hubspot
+    Column("before", _TEXT, nullable=False),
+    Column("after", _TEXT, nullable=False),
+    Column("base_before", _TEXT),  # the base that the change replaced, for undo
+    Column("actor", _TEXT, nullable=False),
+    Column("reason", _TEXT, nullable=False),
     Column("planned", Boolean, nullable=False, server_default=text("false")),  # a row of a preview: nothing was done
     Column("at", BigInteger, nullable=False),
 )
@@ -363,19 +363,19 @@ conflict = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("portal_id", Text, nullable=False),
-    Column("record_id", Text, nullable=False),
+    Column("portal_id", _TEXT, nullable=False),
+    Column("record_id", _TEXT, nullable=False),
     Column("contact_id", BigInteger, nullable=False),
-    Column("field", Text, nullable=False),
-    Column("local", Text, nullable=False),
+    Column("field", _TEXT, nullable=False),
+    Column("local", _TEXT, nullable=False),
     Column("local_at", BigInteger),
-    Column("local_by", Text, nullable=False, server_default=""),
-    Column("remote", Text, nullable=False),
+    Column("local_by", _TEXT, nullable=False, server_default=""),
+    Column("remote", _TEXT, nullable=False),
     Column("remote_at", BigInteger),
-    Column("remote_by", Text, nullable=False, server_default=""),
-    Column("state", Text, nullable=False),  # open | resolved (by a person) | decided (by a policy)
-    Column("resolution", Text, nullable=False, server_default=""),  # hubspot | mercuri | other
-    Column("resolved_by", Text, nullable=False, server_default=""),
+    Column("remote_by", _TEXT, nullable=False, server_default=""),
+    Column("state", _TEXT, nullable=False),  # open | resolved (by a person) | decided (by a policy)
+    Column("resolution", _TEXT, nullable=False, server_default=""),  # hubspot | mercuri | other
+    Column("resolved_by", _TEXT, nullable=False, server_default=""),
     Column("run_id", BigInteger),
     Column("at", BigInteger, nullable=False),
     Column("resolved_at", BigInteger),
@@ -398,15 +398,15 @@ failure = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("portal_id", Text, nullable=False),
-    Column("key", Text, nullable=False),  # one row for each thing that fails, see failures.Failure
+    Column("portal_id", _TEXT, nullable=False),
+    Column("key", _TEXT, nullable=False),  # one row for each thing that fails, see failures.Failure
     Column("contact_id", BigInteger),
-    Column("record_id", Text),
+    Column("record_id", _TEXT),
     Column("run_id", BigInteger),
-    Column("class", Text, nullable=False),  # core.retry.FailureClass
-    Column("message", Text, nullable=False),
-    Column("fix", Text, nullable=False),
-    Column("raw", Text, nullable=False, server_default=""),
+    Column("class", _TEXT, nullable=False),  # core.retry.FailureClass
+    Column("message", _TEXT, nullable=False),
+    Column("fix", _TEXT, nullable=False),
+    Column("raw", _TEXT, nullable=False, server_default=""),
     Column("attempts", Integer, nullable=False, server_default="1"),
     Column("next_at", BigInteger),  # null: waits for an edit or a person
     Column("at", BigInteger, nullable=False),
@@ -420,23 +420,23 @@ run = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("portal_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # full | incremental | undo
-    Column("trigger", Text, nullable=False),  # button | schedule | webhook | cli | api
+    Column("portal_id", _TEXT, nullable=False),
+    Column("kind", _TEXT, nullable=False),  # full | incremental | undo
+    Column("trigger", _TEXT, nullable=False),  # button | schedule | webhook | cli | api
     Column("preview", Boolean, nullable=False, server_default=text("false")),
-    Column("state", Text, nullable=False),  # queued | running | waiting | done | failed | cancelled | stopped
-    Column("stage", Text, nullable=False, server_default=""),
-    Column("counts", Text, nullable=False, server_default="{}"),
-    Column("calls", Text, nullable=False, server_default="{}"),
+    Column("state", _TEXT, nullable=False),  # queued | running | waiting | done | failed | cancelled | stopped
+    Column("stage", _TEXT, nullable=False, server_default=""),
+    Column("counts", _TEXT, nullable=False, server_default="{}"),
+    Column("calls", _TEXT, nullable=False, server_default="{}"),
     Column("expected", BigInteger),  # how many records are to be read, when known: for progress
-    Column("checkpoint", Text, nullable=False, server_default="{}"),
-    Column("plan", Text, nullable=False, server_default="{}"),
-    Column("options", Text, nullable=False, server_default="{}"),
+    Column("checkpoint", _TEXT, nullable=False, server_default="{}"),
+    Column("plan", _TEXT, nullable=False, server_default="{}"),
+    Column("options", _TEXT, nullable=False, server_default="{}"),
     Column("undo_of", BigInteger),
     Column("undone_by", BigInteger),
-    Column("requested_by", Text, nullable=False, server_default=""),
+    Column("requested_by", _TEXT, nullable=False, server_default=""),
     Column("cancel_asked", Boolean, nullable=False, server_default=text("false")),
-    Column("message", Text, nullable=False, server_default=""),
+    Column("message", _TEXT, nullable=False, server_default=""),
     Column("resume_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
@@ -449,7 +449,7 @@ Index("run_recent", run.c.workspace_id, run.c.id)
 worker = Table(
     "worker",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", _TEXT, primary_key=True),
     Column("started_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
 )
@@ -461,16 +461,16 @@ consent_event = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("event_key", Text, nullable=False),  # what makes a repeated event of an address the same
-    Column("channel", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("register", Text, nullable=False),  # person | crm | staff
-    Column("state", Text, nullable=False),  # in | out | pause | resume
-    Column("purpose", Text, nullable=False, server_default="all"),
-    Column("kind", Text, nullable=False),
-    Column("source", Text, nullable=False, server_default=""),  # crm: portal/record/property
-    Column("actor", Text, nullable=False, server_default=""),
-    Column("proof", Text, nullable=False, server_default="{}"),
+    Column("event_key", _TEXT, nullable=False),  # what makes a repeated event of an address the same
+    Column("channel", _TEXT, nullable=False),
+    Column("address", _TEXT, nullable=False),
+    Column("register", _TEXT, nullable=False),  # person | crm | staff
+    Column("state", _TEXT, nullable=False),  # in | out | pause | resume
+    Column("purpose", _TEXT, nullable=False, server_default="all"),
+    Column("kind", _TEXT, nullable=False),
+    Column("source", _TEXT, nullable=False, server_default=""),  # crm: portal/record/property
+    Column("actor", _TEXT, nullable=False, server_default=""),
+    Column("proof", _TEXT, nullable=False, server_default="{}"),
     Column("occurred_at", BigInteger, nullable=False),
     Column("observed_at", BigInteger, nullable=False),
     UniqueConstraint("workspace_id", "channel", "address", "event_key"),
@@ -480,13 +480,13 @@ consent_state = Table(
     "consent_state",
     metadata,
     _workspace(),
-    Column("channel", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("registers", Text, nullable=False),  # core.consent.Registers as JSON
-    Column("state", Text, nullable=False),  # subscribed | unsubscribed | never
-    Column("reason", Text, nullable=False),
+    Column("channel", _TEXT, nullable=False),
+    Column("address", _TEXT, nullable=False),
+    Column("registers", _TEXT, nullable=False),  # core.consent.Registers as JSON
+    Column("state", _TEXT, nullable=False),  # subscribed | unsubscribed | never
+    Column("reason", _TEXT, nullable=False),
     Column("paused", Boolean, nullable=False, server_default=text("false")),  # a person has to decide first
-    Column("told", Text, nullable=False, server_default="[]"),  # what was written of it to HubSpot, by property
+    Column("told", _TEXT, nullable=False, server_default="[]"),  # what was written of it to HubSpot, by property
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace_id", "channel", "address"),
 )
@@ -503,8 +503,8 @@ suppression = Table(
     "suppression",
     metadata,
     _workspace(),
-    Column("hash", Text, nullable=False),  # keyed hash of channel and address, or of kind and normal form
-    Column("kind", Text, nullable=False),  # closed (never message) | erased (never import)
+    Column("hash", _TEXT, nullable=False),  # keyed hash of channel and address, or of kind and normal form
+    Column("kind", _TEXT, nullable=False),  # closed (never message) | erased (never import)
     Column("at", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace_id", "hash", "kind"),
 )
@@ -516,7 +516,7 @@ match_key = Table(
     metadata,
     _workspace(),
     Column("kind", SmallInteger, nullable=False),
-    Column("value", Text, nullable=False),
+    Column("value", _TEXT, nullable=False),
     Column("contact_id", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace_id", "kind", "value", "contact_id"),
     sqlite_with_rowid=False,
@@ -529,9 +529,9 @@ shared_value = Table(
     _id(),
     _workspace(),
     Column("kind", SmallInteger, nullable=False),
-    Column("value", Text, nullable=False),
-    Column("note", Text, nullable=False, server_default=""),
-    Column("set_by", Text, nullable=False),
+    Column("value", _TEXT, nullable=False),
+    Column("note", _TEXT, nullable=False, server_default=""),
+    Column("set_by", _TEXT, nullable=False),
     Column("set_at", BigInteger, nullable=False),
     UniqueConstraint("workspace_id", "kind", "value"),
 )
@@ -543,8 +543,8 @@ not_duplicate = Table(
     Column("a", BigInteger, nullable=False),
     Column("b", BigInteger, nullable=False),
     Column("kind", SmallInteger, nullable=False),
-    Column("value", Text, nullable=False),
-    Column("set_by", Text, nullable=False),
+    Column("value", _TEXT, nullable=False),
+    Column("set_by", _TEXT, nullable=False),
     Column("set_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace_id", "a", "b", "kind", "value"),
     CheckConstraint("a < b", name="not_duplicate_order"),
@@ -589,7 +589,7 @@ groups_due = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("moved", Text, nullable=False),  # [[contact, [[kind, value], ...]], ...]: the keys that each lost or gained
+    Column("moved", _TEXT, nullable=False),  # [[contact, [[kind, value], ...]], ...]: the keys that each lost or gained
 )
 
 merge = Table(
@@ -599,9 +599,9 @@ merge = Table(
     _workspace(),
     Column("batch_id", BigInteger),
     Column("survivor_id", BigInteger, nullable=False),
-    Column("absorbed", Text, nullable=False),  # [contact ids]
-    Column("journal", Text, nullable=False),  # before-images, choices with their rules, consent before
-    Column("actor", Text, nullable=False),
+    Column("absorbed", _TEXT, nullable=False),  # [contact ids]
+    Column("journal", _TEXT, nullable=False),  # before-images, choices with their rules, consent before
+    Column("actor", _TEXT, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("undone_at", BigInteger),
 )
@@ -614,12 +614,12 @@ merge_in_hubspot = Table(
     metadata,
     _workspace(),
     Column("merge_id", BigInteger, nullable=False),
-    Column("portal_id", Text, nullable=False),
-    Column("primary_id", Text, nullable=False),
-    Column("others", Text, nullable=False),  # [record ids] that have yet to go into the primary one
-    Column("state", Text, nullable=False),  # none | held | merging | done | failed | cancelled
+    Column("portal_id", _TEXT, nullable=False),
+    Column("primary_id", _TEXT, nullable=False),
+    Column("others", _TEXT, nullable=False),  # [record ids] that have yet to go into the primary one
+    Column("state", _TEXT, nullable=False),  # none | held | merging | done | failed | cancelled
     Column("until", BigInteger),
-    Column("note", Text, nullable=False, server_default=""),
+    Column("note", _TEXT, nullable=False, server_default=""),
     PrimaryKeyConstraint("workspace_id", "merge_id", "portal_id"),
 )
 _AWAITED = text("state IN ('held', 'merging')")
@@ -636,14 +636,14 @@ merge_batch = Table(
     metadata,
     _id(),
     _workspace(),
-    Column("actor", Text, nullable=False),
-    Column("state", Text, nullable=False),  # running | done | cancelled | undoing | undone
+    Column("actor", _TEXT, nullable=False),
+    Column("state", _TEXT, nullable=False),  # running | done | cancelled | undoing | undone
     Column("total", Integer, nullable=False),
     Column("done", Integer, nullable=False, server_default="0"),
     Column("reached", BigInteger, nullable=False, server_default="0"),  # the last group, or merge, that was looked at
-    Column("skipped", Text, nullable=False, server_default="{}"),
+    Column("skipped", _TEXT, nullable=False, server_default="{}"),
     Column("at", BigInteger, nullable=False),
-    Column("undone_by", Text, nullable=False, server_default=""),
+    Column("undone_by", _TEXT, nullable=False, server_default=""),
 )
 
 TABLES: tuple[Table, ...] = tuple(metadata.sorted_tables)
