@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.adapt import Dumper
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy.engine import URL, Connection, Engine
 
@@ -14,6 +15,11 @@ from mercuri.core.normalise import clean_text
 
 #: What its driver raises beside SQLAlchemy, in COPY.
 ERRORS = (psycopg.Error,)
+#: OFFSET keeps the name of the sequence from being looked up for each id.
+_TAKE_IDS = sa.text(
+    "SELECT nextval(ids) FROM (SELECT CAST(pg_get_serial_sequence(:table, 'id') AS regclass) AS ids OFFSET 0) AS one,"
+    " generate_series(1, :count)"
+)
 _UPGRADE_LOCK = 4_242_001
 #: How COPY writes what is no value, and what would end one.
 _NULL = "\\N"
@@ -35,6 +41,24 @@ class _CleanText(StrDumperUnknown):
         return super().dump(obj if obj.isascii() and "\0" not in obj else clean_text(obj))
 
 
+class _Array(Dumper):
+    """A list of plain values as the text of an array: the driver's own way costs several times as much.
+
+    Its type follows from what it is compared with, or from a cast.
+    """
+
+    def dump(self, obj: list[Any]) -> bytes:
+        """The text of the array."""
+        text = "{" + ",".join(map(_element, obj)) + "}"
+        return (text if text.isascii() and "\0" not in text else clean_text(text)).encode()
+
+
+def _element(value: Any) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return "NULL" if value is None else str(value)
+
+
 def engine(url: URL) -> Engine:
     """An engine whose connections are checked before use, since a server restarts behind our back."""
     made = sa.create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, isolation_level="READ COMMITTED")
@@ -44,6 +68,7 @@ def engine(url: URL) -> Engine:
 
 def _prepare(connection: psycopg.Connection[Any], record: object) -> None:
     connection.adapters.register_dumper(str, _CleanText)
+    connection.adapters.register_dumper(list, _Array)
     with connection.cursor() as cursor:
         for setting in _SETTINGS:
             cursor.execute(f"SET {setting}")
@@ -93,7 +118,7 @@ def insert_arrays(
     names = ", ".join(f'"{name}"' for name in columns)
     arrays = ", ".join(f"%s::{_bare(table.c[name], conn)}[]" for name in columns)
     statement = f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays}) {conflict}'
-    driver.execute(statement.encode(), [_array(values) for values in zip(*rows, strict=True)])
+    driver.execute(statement.encode(), [list(values) for values in zip(*rows, strict=True)])
 
 
 def _bare(column: sa.Column[Any], conn: Connection) -> str:
@@ -101,21 +126,9 @@ def _bare(column: sa.Column[Any], conn: Connection) -> str:
     return "TEXT" if isinstance(column.type, sa.Text) else column.type.compile(conn.dialect)
 
 
-def _array(values: Iterable[Any]) -> str:
-    """Plain values as the text of an array: the driver's own way costs several times as much."""
-    return "{" + ",".join(map(_element, values)) + "}"
-
-
-def _element(value: Any) -> str:
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return "NULL" if value is None else str(value)
-
-
 def reserve_ids(conn: Connection, table: str, count: int) -> list[int]:
     """Ids from the table's sequence; not always contiguous, since others take from it too."""
-    statement = sa.text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
-    return sorted(conn.execute(statement, {"table": table, "count": count}).scalars())
+    return sorted(conn.execute(_TAKE_IDS, {"table": table, "count": count}).scalars())
 
 
 def lock_for_upgrade(conn: Connection) -> None:

@@ -257,3 +257,17 @@ def test_what_postgresql_cannot_store_is_left_out_of_a_text(postgresql_database:
         stored = list(tx.execute("SELECT detail FROM audit ORDER BY id").scalars())
 
     assert stored == ["first", "Bo and Ané", "last"]
+
+
+def test_a_list_reaches_postgresql_as_it_is(postgresql_database: Database) -> None:
+    texts = ["", "NULL", "a,b", '"', "\\", '{"x"}', " led by a space", "Zoë\tN\n", "\\N", "'", "{}"]
+    numbers = [-1, None, 2**40]
+
+    with postgresql_database.write(ACME) as tx:
+        got = list(
+            tx.execute("SELECT unnest(CAST(:list AS text[]))", {"list": [*texts, "Bo\0 \ud83dand Ané"]}).scalars()
+        )
+        count = list(tx.execute("SELECT unnest(CAST(:list AS bigint[]))", {"list": numbers}).scalars())
+
+    assert got == [*texts, "Bo and Ané"]
+    assert count == numbers
