@@ -12,7 +12,6 @@ from mercuri.core.mapping import fields_of
 from mercuri.core.settings import MappingItem, Policy
 from mercuri.engine.reconcile import Times
 from mercuri.engine.work import Work
-from mercuri.store import links
 from mercuri.store.links import Link
 
 
@@ -45,21 +44,24 @@ class Closer:
 NOTHING = Closer()
 
 
-def look(work: Work, records: Sequence[Record]) -> Closer:
-    """Read the history of the records that need it: a flipped opt-in, or a field that the later edit wins."""
-    consents = [name for item in work.settings.consent_mapping for name in item.properties]
-    recent = by_time(work)
-    if not consents and not recent:
-        return NOTHING
-    with work.look() as tx:
-        known = links.of_records(tx, work.portal_id, [record.id for record in records])
+def unsure(work: Work, records: Sequence[Record], known: Mapping[RecordId, Link]) -> list[RecordId]:
+    """The records whose history has to be read: a flipped opt-in, or a field that the later edit wins.
+
+    `known` are the links of those that have one.
+    """
+    consents, recent = _consents(work), {item.field for item in by_time(work)}
+    if not known or not (consents or recent):
+        return []
+    return [r.id for r in records if r.id in known and _matters(work, known[r.id], r, consents, recent)]
+
+
+def look(work: Work, records: Sequence[RecordId]) -> Closer:
+    """Read the history of records."""
+    consents = _consents(work)
     # When an address changed decides whether a yes is of the old one or of the new one.
     addresses = [item.property for item in work.mapping if consents and item.field in ("phone", "email")]
-    names = list(dict.fromkeys([*consents, *addresses, *(item.property for item in recent)]))
-    wanted = [
-        r.id for r in records if r.id in known and _matters(work, known[r.id], r, consents, {i.field for i in recent})
-    ]
-    found = work.client.read_many(wanted, work.ask, history=names) if wanted else {}
+    names = list(dict.fromkeys([*consents, *addresses, *(item.property for item in by_time(work))]))
+    found = work.client.read_many(records, work.ask, history=names)
     return Closer({RecordId(key): _newest(record, names) for key, record in found.items()})
 
 
@@ -72,6 +74,10 @@ def times_of(work: Work, record: Record) -> Times:
     """When the fields that the later edit wins were set, of a record that was read with their history."""
     names = [item.property for item in by_time(work)]
     return Closer({record.id: _newest(record, names)}).by_field(work, record.id)
+
+
+def _consents(work: Work) -> list[str]:
+    return [name for item in work.settings.consent_mapping for name in item.properties]
 
 
 def _matters(work: Work, link: Link, record: Record, consents: Sequence[str], recent: set[str]) -> bool:

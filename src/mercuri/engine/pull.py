@@ -42,42 +42,54 @@ _SILENT: consent.Label = (False, "")
 def take_page(work: Work, records: Sequence[Record], place: Callable[[Tx], None], *, bulk: bool = False) -> None:
     """Store a page of records as one step of the run; `place` notes how far the reading is, in the same transaction.
 
-    A record whose own moment matters (a flipped opt-in, a conflict decided by time) is read once more first, with its
-    history.
+    Where a record's own moment matters (a flipped opt-in, a conflict decided by time), nothing is stored before such
+    records were read once more, with their history.
     """
     if records:
         schema.renew(work)
-    look = closer.look(work, records)
     with work.step() as tx:
-        store_records(tx, work, records, look, bulk=bulk)
-        place(tx)
+        known = _links_of(tx, work, records)
+        unsure = closer.unsure(work, records, known)
+        if not unsure:
+            _Page(tx, work, records, closer.NOTHING, bulk).store(known)
+            place(tx)
+    if unsure:
+        look = closer.look(work, unsure)
+        with work.step() as tx:
+            store_records(tx, work, records, look, bulk=bulk)
+            place(tx)
 
 
 def store_records(
-    tx: Tx, work: Work, records: Iterable[Record], look: Closer = closer.NOTHING, *, bulk: bool = False
+    tx: Tx, work: Work, records: Collection[Record], look: Closer = closer.NOTHING, *, bulk: bool = False
 ) -> None:
     """Bring contacts up to date with records, import the unknown ones, and count what became of each."""
-    page = _Page(tx, work, {record.id: record for record in records}, look, bulk)
-    page.store()
+    _Page(tx, work, records, look, bulk).store(_links_of(tx, work, records))
 
 
 def store_aside(tx: Tx, work: Work, aside: Sequence[Link]) -> None:
     """Match the records that were put aside during a read, and import those that nobody here is."""
-    page = _Page(tx, work, {}, closer.NOTHING, bulk=False)
-    page.store_aside(aside)
+    _Page(tx, work, [], closer.NOTHING, bulk=False).store_aside(aside)
+
+
+def _links_of(tx: Tx, work: Work, records: Iterable[Record]) -> dict[RecordId, Link]:
+    """The links of records, and of those that were merged into them."""
+    ids = [id_ for record in records for id_ in (record.id, *record.merged_ids)]
+    return links.of_records(tx, work.portal_id, ids, lock=True)
 
 
 class _Page:
     """The work on one page, inside its transaction."""
 
-    def __init__(self, tx: Tx, work: Work, records: dict[RecordId, Record], look: Closer, bulk: bool) -> None:
-        self.tx, self.work, self.records, self.look, self.bulk = tx, work, records, look, bulk
+    def __init__(self, tx: Tx, work: Work, records: Iterable[Record], look: Closer, bulk: bool) -> None:
+        self.tx, self.work, self.look, self.bulk = tx, work, look, bulk
+        self.records = {record.id: record for record in records}
         self.at = work.now
         self.ledger = Ledger(work, self.at)
         self.seen: list[RecordId] = []
 
-    def store(self) -> None:
-        known = self._known()
+    def store(self, known: dict[RecordId, Link]) -> None:
+        self._follow_merges(known)
         fresh = {record.id: record for record in self.records.values() if self._is_fresh(known.get(record.id))}
         linked = [record for record in self.records.values() if record.id not in fresh]
         # The search index may show a record that was merged away a moment ago: it is nobody new.
@@ -104,15 +116,12 @@ class _Page:
 
     # Records with a link
 
-    def _known(self) -> dict[RecordId, Link]:
-        """The links of the page's records, after those that were merged have followed."""
-        ids = [*self.records, *(old for record in self.records.values() for old in record.merged_ids)]
-        known = links.of_records(self.tx, self.work.portal_id, ids, lock=True)
+    def _follow_merges(self, known: dict[RecordId, Link]) -> None:
+        """Let the links of records that were merged follow them."""
         if not self.work.preview:
             for record in self.records.values():
                 if record.merged_ids:
                     remote_merges.follow_merges(self.tx, self.work, record, known)
-        return known
 
     def _is_fresh(self, link: Link | None) -> bool:
         """Whether a record has no link; one that another run put aside and never came back to counts as new."""
