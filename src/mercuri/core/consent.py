@@ -102,10 +102,13 @@ class ConsentEvent(NamedTuple):
     @property
     def key(self) -> str:
         """What makes a repeated delivery the same event: all of it but the moment at which we saw it."""
-        head = (self.channel, self.address, self.register.value, self.state.value, self.kind, self.actor, self.source)
-        proof = [text for item in sorted(self.proof.items()) for text in item]
-        said = "\0".join((*head, str(self.occurred_at.timestamp()), *(self.source_key or ()), *proof))
-        return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+        channel, address, register, state, kind, occurred_at, _, actor, source, proof, source_key = self
+        said = [channel, address, register.value, state.value, kind, actor, source, str(occurred_at.timestamp())]
+        if source_key:
+            said += source_key
+        for name in sorted(proof):
+            said += name, proof[name]
+        return hashlib.sha256("\0".join(said).encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 class Verdict(NamedTuple):
@@ -133,9 +136,8 @@ def hear(registers: Registers, event: ConsentEvent) -> Registers:
         return registers._replace(person=_latest(registers.person, entry))
     if event.register is Register.STAFF:
         return registers._replace(staff=_latest(registers.staff, entry))
-    key = event.source_key or ("", "", event.source)
-    latest = _latest(registers.crm.get(key), entry) or entry
-    crm = {**registers.crm, key: latest} if registers.crm else {key: latest}
+    key, known = event.source_key or ("", "", event.source), registers.crm
+    crm = {**known, key: _latest(known.get(key), entry) or entry} if known else {key: entry}
     return Registers(registers.person, registers.staff, crm, registers.pause)
 
 
@@ -260,10 +262,11 @@ def status_of_contact(
 def to_json(registers: Registers) -> str:
     """The registers as JSON text; `from_json` gives them back."""
     # By hand, since an encoder costs more than such short lists, and a load writes one for every address.
-    single = (("person", registers.person), ("staff", registers.staff), ("pause", registers.pause))
+    person, staff, crm, pause = registers
+    single = (("person", person), ("staff", staff), ("pause", pause)) if person or staff or pause else ()
     parts = [f'"{name}":[{_entry_out(entry)}]' for name, entry in single if entry is not None]
-    if registers.crm:
-        rows = [f"[{','.join(map(_text, key))},{_entry_out(registers.crm[key])}]" for key in sorted(registers.crm)]
+    if crm:
+        rows = [f"[{','.join(map(_text, key))},{_entry_out(crm[key])}]" for key in sorted(crm)]
         parts.append(f'"crm":[{",".join(rows)}]')
     return "{" + ",".join(parts) + "}"
 
@@ -302,11 +305,11 @@ def _proof(registers: Registers) -> tuple[Register, SourceKey | None, Entry] | N
         return Register.PERSON, None, registers.person
     if registers.staff is not None and registers.staff.state is State.IN:
         return Register.STAFF, None, registers.staff
-    said_in = [(entry.at, key) for key, entry in registers.crm.items() if entry.state is State.IN]
-    if not said_in:
-        return None
-    _, key = max(said_in)
-    return Register.CRM, key, registers.crm[key]
+    latest = None
+    for key, entry in registers.crm.items():
+        if entry.state is State.IN and (latest is None or (entry.at, key) > (latest[1].at, latest[0])):
+            latest = key, entry
+    return (Register.CRM, *latest) if latest else None
 
 
 _HOW = {

@@ -12,7 +12,6 @@ from mercuri.core.contact import PortalId, RecordId, WorkspaceId
 from mercuri.core.settings import ConsentItem
 from mercuri.engine.app import App
 from mercuri.engine.portal import client_for
-from mercuri.engine.registers import whole
 from mercuri.hubspot.client import LIST_PAGE, Client
 from mercuri.hubspot.pacing import Lane
 from mercuri.store import consent as store
@@ -21,6 +20,7 @@ from mercuri.store import links, portals, workspaces
 from mercuri.store.consent import KIND_OF, Held
 from mercuri.store.database import Tx
 from mercuri.store.portals import Portal
+from mercuri.store.times import whole
 
 #: Most pages that are read from HubSpot to count the values of a property nobody has asked for yet.
 PAGES = 150

@@ -18,13 +18,14 @@ from mercuri.core.contact import Address, ContactId, LinkState, RecordId, RunId
 from mercuri.core.settings import ConsentItem
 from mercuri.engine import optouts, registers
 from mercuri.engine.recorded import own_addresses, properties_of_kind
-from mercuri.engine.registers import Word, whole
+from mercuri.engine.registers import Word
 from mercuri.store import consent as store
 from mercuri.store import consent_holders as holders
 from mercuri.store import contacts, links, portals
 from mercuri.store.consent import CHANNELS_OF, KIND_OF, Held, Key, Told
 from mercuri.store.database import Tx
 from mercuri.store.portals import Portal
+from mercuri.store.times import whole
 
 #: What a contact shows: whether it may be written to, and why.
 Label = tuple[bool, str]
@@ -90,11 +91,14 @@ def hear_newcomers(
 ) -> dict[ContactId, Label]:
     """`contacts_changed` and `hear_records` for contacts that are about to be inserted, with addresses of their `own`.
 
-    The answer is what they are to show: so a load writes it with the contact, not after it.
+    Those are their records' own. The answer is what they are to show: so a load writes it with the contact, not after.
     """
     store.lock(tx)
     hearing = _Hearing(tx, portal, run, at)
-    asked = hearing.asked(hearing.news(observed), own)
+    asked = [
+        (one, item, heard(item, one.properties), _of_kind(own[one.contact_id], KIND_OF[item.channel]))
+        for one, item in hearing.news(observed)
+    ]
     held = {(c, a.normal) for mine in own.values() for a in mine if a.normal for c in CHANNELS_OF[a.kind]}
     known = registers.load(tx, held | _keys(asked))
     optouts.note(tx, {key: state for key, state in known.items() if closed_by(state.registers)}, at)
@@ -104,6 +108,10 @@ def hear_newcomers(
     primary = {id_: a.normal for id_, mine in own.items() for a in mine if a.primary and a.normal and a.kind == kind}
     found = {id_: verdicts.get((channel, address)) for id_, address in primary.items()}
     return {id_: (verdict.sendable, verdict.reason) for id_, verdict in found.items() if verdict}
+
+
+def _of_kind(addresses: Iterable[Address], kind: str) -> list[str]:
+    return sorted({address.normal for address in addresses if address.kind == kind and address.normal})
 
 
 def _keys(asked: Iterable[_Asked]) -> set[Key]:
@@ -141,7 +149,10 @@ class _Hearing:
     def _is_news(self, one: Observed, item: ConsentItem) -> bool:
         now = one.properties
         if one.before is None:
-            return any(now.get(name) for name in item.properties)
+            for name in item.properties:  # noqa: SIM110  # a load asks this of every record: `any` costs twice as much
+                if now.get(name):
+                    return True
+            return False
         if any(now.get(name, "") != one.before.get(name, "") for name in item.properties):
             return True
         return self._moved(one, item)
@@ -168,12 +179,12 @@ class _Hearing:
         source = (self.portal.id, one.record_id, item.properties[-1])
         set_at = one.times.get(source[2]) or _latest(one, item.properties)
         keys = [(item.channel, address) for address in found]
-        told = {key: known[key].told[source] for key in keys if key in known and source in known[key].told}
+        told = {key: held.told[source] for key in keys if (held := known.get(key)) and source in held.told}
         if one.before is None and not told:
             # There is nothing to compare it with: what is said counts.
-            return [
-                Word(self._event(one, item, key, said, source, set_at), key) for key in keys if isinstance(said, State)
-            ]
+            if not isinstance(said, State):
+                return []
+            return [Word(self._event(one, item, key, said, source, set_at), key) for key in keys]
         moved_only = one.before is not None and all(
             one.properties.get(name, "") == one.before.get(name, "") for name in item.properties
         )
@@ -210,16 +221,9 @@ class _Hearing:
         proof |= self.run_proof
         # Without its history, a value is as old as the last change of its record: so no later change is outvoted.
         occurred = min(whole(set_at or one.changed_at or self.at), self.at)
+        channel, address = key
         return ConsentEvent(
-            *key,
-            register=Register.CRM,
-            state=said,
-            kind="property",
-            occurred_at=occurred,
-            observed_at=self.at,
-            actor=self.actor,
-            proof=proof,
-            source_key=source,
+            channel, address, Register.CRM, said, "property", occurred, self.at, self.actor, "", proof, source
         )
 
 

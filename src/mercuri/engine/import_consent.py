@@ -13,11 +13,12 @@ from mercuri.core.normalise import Refused
 from mercuri.core.settings import CHANNEL_NAMES
 from mercuri.engine import registers
 from mercuri.engine.csv_files import CONSENT_AT, CONSENT_TARGETS, LISTED, RowError
-from mercuri.engine.registers import Word, whole
+from mercuri.engine.registers import Word
 from mercuri.store import consent as store
 from mercuri.store import consent_holders as holders
 from mercuri.store.consent import KIND_OF, Held, Key
 from mercuri.store.database import Tx
+from mercuri.store.times import whole
 
 
 @dataclass(slots=True)

@@ -15,7 +15,6 @@ from mercuri.store import consent as store
 from mercuri.store import consent_holders as holders
 from mercuri.store.consent import KIND_OF, Held, Key, Told
 from mercuri.store.database import Tx
-from mercuri.store.times import from_ms, to_ms
 
 
 class Word(NamedTuple):
@@ -24,11 +23,6 @@ class Word(NamedTuple):
     event: ConsentEvent | None
     key: Key
     told: tuple[SourceKey, Told] | None = None
-
-
-def whole(moment: datetime) -> datetime:
-    """A moment as the database keeps it, so that evidence read back gives the same state."""
-    return from_ms(to_ms(moment))
 
 
 def load(tx: Tx, keys: Iterable[Key]) -> dict[Key, Held]:
@@ -122,7 +116,9 @@ def _relabel(tx: Tx, changed: Mapping[Key, Held]) -> None:
 
 def _held(tx: Tx, asked: Collection[Key]) -> dict[Key, Held]:
     found: dict[Key, Held] = {}
-    for channel in sorted({channel for channel, _ in asked}):
+    if not asked:
+        return found
+    for channel in sorted({channel for channel, _ in asked} & store.surroundings(tx).spoken_of):
         mine = [address for known, address in asked if known == channel]
         found.update({(channel, address): held for address, held in store.held(tx, channel, mine).items()})
     return found

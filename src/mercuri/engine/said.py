@@ -27,13 +27,14 @@ from mercuri.core.normalise import Refused, clean_text, normalise_email, normali
 from mercuri.core.settings import CHANNELS
 from mercuri.engine import registers
 from mercuri.engine.app import Actor, App, require
-from mercuri.engine.registers import Word, whole
+from mercuri.engine.registers import Word
 from mercuri.errors import UserError
 from mercuri.store import consent as store
 from mercuri.store import consent_holders as holders
 from mercuri.store import users, workspaces
 from mercuri.store.consent import KIND_OF, Held
 from mercuri.store.database import Tx
+from mercuri.store.times import whole
 
 #: Longest text or proof that is kept, in characters.
 LONGEST = 4_000

@@ -66,11 +66,15 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The channel that labels show, the region of numbers, and whether any address was closed by an erasure."""
+    """The channel that labels show, the region of numbers, and whether any address was closed by an erasure.
+
+    `spoken_of` are the channels on which anything is known of any address.
+    """
 
     status_channel: str
     region: str
     has_suppressed: bool
+    spoken_of: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,8 @@ def surroundings(tx: Tx) -> Surroundings:
     row = tx.raw().execute(_SURROUNDINGS, asked).fetchone() if tx.is_sqlite else tx.execute(_AROUND, asked).first()
     assert row is not None
     settings = workspaces.parsed(row[0])
-    return Surroundings(settings.status_channel, settings.default_region, bool(row[1]))
+    spoken_of = frozenset(channel for channel, is_known in zip(KIND_OF, row[2:], strict=True) if is_known)
+    return Surroundings(settings.status_channel, settings.default_region, bool(row[1]), spoken_of)
 
 
 def held(tx: Tx, channel: str, addresses: Collection[str]) -> dict[str, Held]:
@@ -130,7 +135,7 @@ def suppressed(tx: Tx, keys: Collection[Key]) -> dict[Key, datetime]:
 def add_events(tx: Tx, events: Iterable[ConsentEvent]) -> None:
     """Keep evidence; an event that is kept already stays as it is."""
     if rows := [_event_out(tx, event) for event in events]:
-        tx.merge_many(schema.consent_event, _EVENT, rows, "ON CONFLICT DO NOTHING")
+        tx.merge_many(schema.consent_event, _EVENT, rows, _KEEP)
 
 
 def is_kept(tx: Tx, event: ConsentEvent) -> bool:
@@ -185,9 +190,12 @@ def last_said(tx: Tx, portal: PortalId, name: str) -> datetime | None:
 
 
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(4242002, CAST(:ws AS integer))")
+_SPOKEN_OF = ", ".join(
+    f"EXISTS (SELECT 1 FROM consent_state WHERE workspace_id = :ws AND channel = '{channel}')" for channel in KIND_OF
+)
 _SURROUNDINGS = (
-    "SELECT settings, EXISTS (SELECT 1 FROM suppression WHERE workspace_id = :ws AND kind = :kind)"
-    " FROM workspace WHERE id = :ws"
+    "SELECT settings, EXISTS (SELECT 1 FROM suppression WHERE workspace_id = :ws AND kind = :kind),"
+    f" {_SPOKEN_OF} FROM workspace WHERE id = :ws"
 )
 _AROUND = sa.text(_SURROUNDINGS)
 _HELD = "SELECT address, registers, told FROM consent_state WHERE workspace_id = :ws AND channel = :channel AND address"
@@ -224,6 +232,7 @@ _EVENT = (
     *("workspace_id", "event_key", "channel", "address", "register", "state", "kind", "source", "actor", "proof"),
     *("occurred_at", "observed_at"),
 )
+_KEEP = "ON CONFLICT (workspace_id, channel, address, event_key) DO NOTHING"
 _STATE = (*("workspace_id", "channel", "address", "registers", "state", "reason", "paused", "told", "updated_at"),)
 _REPLACE = (
     "ON CONFLICT (workspace_id, channel, address) DO UPDATE SET registers = excluded.registers,"
@@ -233,19 +242,20 @@ _REPLACE = (
 
 
 def _event_out(tx: Tx, event: ConsentEvent) -> tuple[object, ...]:
+    channel, address, register, state, kind, occurred_at, observed_at, actor, source, proof, source_key = event
     return (
         tx.workspace,
         event.key,
-        event.channel,
-        event.address,
-        event.register.value,
-        event.state.value,
-        event.kind,
-        f"[{','.join(map(dumps_text, event.source_key))}]" if event.source_key else event.source,
-        event.actor,
-        dumps_texts(event.proof),
-        to_ms(event.occurred_at),
-        to_ms(event.observed_at),
+        channel,
+        address,
+        register.value,
+        state.value,
+        kind,
+        f"[{','.join(map(dumps_text, source_key))}]" if source_key else source,
+        actor,
+        dumps_texts(proof),
+        to_ms(occurred_at),
+        to_ms(observed_at),
     )
 
 

@@ -34,3 +34,12 @@ def maybe_ms(moment: datetime | None) -> int | None:
 def maybe_moment(value: int | None) -> datetime | None:
     """`from_ms` where there may be no moment."""
     return None if value is None else from_ms(value)
+
+
+def whole(moment: datetime) -> datetime:
+    """A moment as the database keeps it, so that what is read back is the same.
+
+    >>> whole(datetime(2026, 1, 1, 0, 0, 0, 1999, tzinfo=UTC)).isoformat()
+    '2026-01-01T00:00:00.001000+00:00'
+    """
+    return moment if moment.tzinfo is UTC and not moment.microsecond % 1000 else from_ms(to_ms(moment))
