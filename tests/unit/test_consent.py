@@ -250,7 +250,7 @@ def test_without_a_valid_number_nobody_is_subscribed_and_the_reason_says_so() ->
     unusable = Address("phone", "12", None, problem="too short")
 
     assert status_of_contact([EMAIL], {}) == ("not_subscribed", "There is no phone number.")
-    assert status_of_contact([unusable], {}) == ("not_subscribed", "The phone number is not valid: too short.")
+    assert status_of_contact([unusable], {}) == ("not_subscribed", "The phone number cannot be used: too short.")
 
 
 def test_a_paused_number_is_not_subscribed() -> None:

@@ -254,7 +254,7 @@ def status_of_contact(
     if primary is None:
         return "not_subscribed", f"There is no {word}."
     if primary.normal is None:
-        return "not_subscribed", f"The {word} is not valid: {primary.problem or 'it cannot be read'}."
+        return "not_subscribed", f"The {word} cannot be used: {primary.problem or 'it cannot be read'}."
     verdict = states.get((status_channel, primary.normal)) or shown(Registers())
     return ("subscribed" if verdict.sendable else "not_subscribed"), verdict.reason
 
