@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.support.html import Element, parse
 from tests.support.web import OWNER, Browser, Site
 
@@ -235,6 +236,28 @@ def test_a_deleted_contact_comes_back_by_the_undo_of_its_message(site: Site) -> 
 def delete(browser: Browser, contact: int) -> Element:
     browser.submit(browser.page(f"/contacts/{contact}").one("form", action=f"/contacts/{contact}/delete"))
     return browser.page(f"/contacts/{contact}")
+
+
+@pytest.mark.parametrize(
+    ("left", "leads_to"),
+    [
+        ("http://testserver/contacts?reach=phone&sort=-updated&open=1", "/contacts?reach=phone&sort=-updated"),
+        ("http://testserver/contacts?open=1", "/contacts"),
+        ("http://testserver/contacts/1?edit=phone", "/contacts"),
+        ("http://elsewhere.example/sync?reach=phone", "/contacts"),
+        ("http://[?reach=phone", "/contacts"),
+    ],
+)
+def test_who_deletes_a_contact_stays_in_the_list_it_was_open_beside(site: Site, left: str, leads_to: str) -> None:
+    contact = site.a_contact()
+    browser = site.browser("manager")
+    form = browser.page(f"/contacts/{contact}").one("form", action=f"/contacts/{contact}/delete")
+
+    answer = browser.post(
+        form.attributes["action"], data=form.fields(), headers={"Referer": left}, follow_redirects=False
+    )
+
+    assert (answer.status_code, answer.headers["location"]) == (303, leads_to)
 
 
 def test_erasing_needs_a_tick_and_is_for_good(site: Site) -> None:

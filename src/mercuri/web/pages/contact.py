@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
@@ -146,8 +147,15 @@ def _in_place(response: Response) -> Response:
 def delete(request: Request, manager: Manager, contact_id: ContactPath) -> Response:
     """Take the contact out of every list; the message offers to undo it."""
     edit.delete_contact(app_of(request), manager.workspace, ContactId(contact_id), actor_of(manager))
-    response = render.see_other(request, "/contacts")
+    response = render.see_other(request, _list_left(request))
     return render.toast(request, response, "The contact was deleted.", undo=f"/contacts/{contact_id}/restore")
+
+
+def _list_left(request: Request) -> str:
+    """The list beside which the contact was open, as it was filtered and sorted; else the list of all."""
+    left, _, query = request.headers.get("Referer", "").partition("?")
+    kept = [(name, value) for name, value in parse_qsl(query) if name != "open"]
+    return f"/contacts?{urlencode(kept)}" if left.endswith("/contacts") and kept else "/contacts"
 
 
 @router.post("/contacts/{contact_id}/restore")
