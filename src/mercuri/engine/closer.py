@@ -81,11 +81,11 @@ def _consents(work: Work) -> list[str]:
 
 
 def _matters(work: Work, link: Link, record: Record, consents: Sequence[str], recent: set[str]) -> bool:
-    if link.state is not LinkState.LIVE:
-        return False
     # One that was never asked for has not flipped: it is heard without its history.
     if any(record.properties.get(name, "") != link.shadow[name] for name in consents if name in link.shadow):
         return True
+    if link.state is not LinkState.LIVE:
+        return False
     remote = fields_of(record, work.mapping)
     nothing = Base("", "")
     return any(remote.get(name, "") != link.base.get(name, nothing).remote for name in recent)

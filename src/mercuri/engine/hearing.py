@@ -15,7 +15,7 @@ from typing import NamedTuple
 from mercuri.core.consent import ConsentEvent, Register, SourceKey, State, Verdict, closed_by, shown
 from mercuri.core.consent_values import Unreadable, heard, speaks_for
 from mercuri.core.contact import Address, ContactId, LinkState, RecordId, RunId
-from mercuri.core.settings import ConsentItem
+from mercuri.core.settings import ConsentItem, PortalSettings
 from mercuri.engine import optouts, registers
 from mercuri.engine.recorded import own_addresses, properties_of_kind
 from mercuri.engine.registers import Word
@@ -51,6 +51,15 @@ class Observed(NamedTuple):
 _Said = State | Unreadable | None
 #: A record, the mapped property through which it speaks, what it says, and for which addresses.
 _Asked = tuple[Observed, ConsentItem, _Said, list[str]]
+
+
+def names_heard(settings: PortalSettings) -> set[str]:
+    """The properties of a record from which it follows what it says, and for whom; none without a mapping."""
+    items = settings.consent_mapping
+    kinds = {KIND_OF[item.channel] for item in items}
+    return {name for item in items for name in item.properties} | {
+        name for kind in kinds for name in properties_of_kind(settings.mapping, kind)
+    }
 
 
 def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:

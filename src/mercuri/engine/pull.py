@@ -148,13 +148,13 @@ class _Page:
             self.seen.append(record.id)
             return "excluded" if link.excluded else None
         if held.merged_into is not None or link.state is LinkState.MERGED:
-            return self._exclude(link, follow.MERGED_HERE)
+            return self._exclude(link, follow.MERGED_HERE, record)
         if held.deleted_at is not None and link.excluded == follow.GONE_THERE and not self.work.preview:
             # It was deleted here because it was deleted there, and now it is back.
             contacts.mark_restored(self.tx, held.id, self.at)
             self.ledger.changed.add(held.id)
         elif held.deleted_at is not None:
-            return self._exclude(link, follow.DELETED_HERE)
+            return self._exclude(link, follow.DELETED_HERE, record)
         if _is_outdated(record, link):
             self.seen.append(record.id)
             return "unchanged"
@@ -166,18 +166,7 @@ class _Page:
         seen = replace(
             follow.awake(link), shadow=shadow, remote_at=record.updated_at, seen_at=self.at, run=self.work.run.id
         )
-        before = link.shadow
-        self.ledger.observed.append(
-            Observed(
-                held.id,
-                record.id,
-                shadow,
-                before,
-                self.look.by_property(record.id),
-                self.look.sources(record.id),
-                record.updated_at,
-            )
-        )
+        self.ledger.observed.append(self._observed(link, record, shadow))
         return self._compare(seen, link, held, record)
 
     def _shadow(self, link: Link, record: Record) -> dict[str, str]:
@@ -199,10 +188,27 @@ class _Page:
         self.ledger.links[link.record_id] = link
         return "updated" if changed else "unchanged"
 
-    def _exclude(self, link: Link, why: str) -> str:
+    def _exclude(self, link: Link, why: str, record: Record) -> str:
         asleep = link if link.state is LinkState.MERGED else follow.asleep(link, link.archived_at or self.at, why)
-        self.ledger.links[link.record_id] = replace(asleep, excluded=why, seen_at=self.at, run=self.work.run.id)
+        heard = self._hear_apart(asleep, record)
+        self.ledger.links[link.record_id] = replace(heard, excluded=why, seen_at=self.at, run=self.work.run.id)
         return "excluded"
+
+    def _hear_apart(self, link: Link, record: Record) -> Link:
+        """Hear of consent what a record says that is kept out: others may hold its address. Nothing else is taken."""
+        names = consent.names_heard(self.work.portal.settings)
+        now = {name: record.properties[name] for name in names if name in record.properties}
+        is_old = record.updated_at is not None and link.remote_at is not None and record.updated_at < link.remote_at
+        if is_old or all(link.shadow.get(name, "") == value for name, value in now.items()):
+            return link
+        shadow = {**link.shadow, **now}
+        self.ledger.observed.append(self._observed(link, record, shadow))
+        return replace(link, shadow=shadow, remote_at=record.updated_at)
+
+    def _observed(self, link: Link, record: Record, shadow: Mapping[str, str]) -> Observed:
+        """What a known record says now, and what it said when it was seen last."""
+        times, sources = self.look.by_property(record.id), self.look.sources(record.id)
+        return Observed(link.contact_id, record.id, shadow, link.shadow, times, sources, record.updated_at)
 
     # Records without one
 

@@ -14,7 +14,7 @@ from tests.support.sandbox import Meddler
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.consent import Entry, Registers, State, shown
-from mercuri.engine import consent, consent_check, consent_setup, edit, hints, run
+from mercuri.engine import consent, consent_check, consent_setup, edit, hints, merging, run
 from mercuri.errors import UserError
 from mercuri.hubspot.pacing import Limit, Pacer
 from mercuri.store import consent as store
@@ -176,6 +176,49 @@ def test_another_record_with_the_same_number_does_not_open_it(both: World) -> No
     both.sync()
 
     assert label(both, record) == "not_subscribed"
+
+
+@pytest.mark.parametrize("kept_out", ["merged", "deleted"])
+def test_a_no_of_a_record_that_is_kept_out_closes_its_number(both: World, kept_out: str) -> None:
+    record = a_person(both)
+    other = both.sandbox.create({"firstname": "Ann", "phone": PHONE, "sms_opt_in": "true"})
+    both.sync()
+    mine, theirs = both.of_record(record).id, both.of_record(other).id
+    if kept_out == "merged":
+        merging.merge(both.app, both.ws, [mine, theirs], OWNER, survivor_id=mine)
+    else:
+        edit.delete_contact(both.app, both.ws, theirs, OWNER)
+    both.sync()
+    assert sendable(both)
+
+    both.clock.advance(60)
+    both.sandbox.update(other, {"sms_opt_in": "false", "firstname": "Anne"})
+    run = both.sync()
+
+    assert not sendable(both)
+    assert label(both, record) == "not_subscribed"
+    assert run.counts["excluded"] == 1
+    assert both.of_record(record).fields["first_name"] == "Ana"
+    both.clock.advance(60)
+    both.sandbox.update(other, {"sms_opt_in": "true"})
+    both.sync(full=True)
+    assert sendable(both)
+
+
+def test_a_stop_that_hubspot_turns_back_on_a_record_of_a_deleted_contact_is_written_again(both: World) -> None:
+    record = a_person(both)
+    edit.delete_contact(both.app, both.ws, both.of_record(record).id, OWNER)
+    says(both, "STOP")
+    push(both)
+    assert both.record(record)["sms_opt_in"] == "false"
+
+    both.clock.advance(60)
+    both.sandbox.update(record, {"sms_opt_in": "true"})
+    both.sync()
+    push(both)
+
+    assert not sendable(both)
+    assert both.record(record)["sms_opt_in"] == "false"
 
 
 def test_a_blank_opens_and_closes_nothing(world: World) -> None:
