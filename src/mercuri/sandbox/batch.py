@@ -130,16 +130,15 @@ class Batches:
     def _whole(self, record: Record, sent: dict[str, str]) -> dict[str, str]:
         """An upsert by e-mail replaces the record: what was not sent is blanked, refused or kept, by the switch."""
         mode = self._portal.switches.upsert_partial
-        left_out = [
-            name
-            for name in record.values
-            if name not in sent
-            and name not in ("email", "lifecyclestage")
-            and not self._portal.properties[name].read_only
-        ]
+        named = {"email", "lifecyclestage", *sent}
+        left_out = [name for name in record.values if name not in named and self._is_writable(name)]
         if mode == "refuse" and left_out:
             raise invalid("Partial upserts are not supported when using email as the idProperty")
         return {**sent, **dict.fromkeys(left_out, "")} if mode == "blank" else sent
+
+    def _is_writable(self, name: str) -> bool:
+        found = self._portal.properties.get(name)
+        return found is not None and found.archived_ms is None and not found.read_only
 
     def _put(self, request: Request, item: Item, values: dict[str, str]) -> Item:
         record = self._portal.find_by(item["idProperty"], str(item["id"]))

@@ -191,6 +191,18 @@ def test_an_upsert_by_email_that_leaves_something_out(
     assert api.get(f"/{record_id}", params={"properties": "city"}).json()["properties"]["city"] == city
 
 
+def test_an_upsert_by_email_leaves_out_no_property_that_is_gone(
+    sandbox: Sandbox, api: httpx.Client, new_contact: NewContact
+) -> None:
+    record_id = new_contact(email="ana@example.com", customer_number="C-1", city="Lyon")
+    sandbox.archive_property("customer_number")
+    inputs = [{"id": "ana@example.com", "idProperty": "email", "properties": {"city": "Lyon"}}]
+
+    answer = api.post("/batch/upsert", json={"inputs": inputs})
+
+    assert [each["id"] for each in answer.json()["results"]] == [record_id]
+
+
 def test_two_contacts_of_a_batch_cannot_take_the_same_unique_value(api: httpx.Client) -> None:
     inputs = [{"properties": {"firstname": each, "customer_number": "C-9"}} for each in ("Ana", "Bo")]
 
