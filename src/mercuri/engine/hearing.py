@@ -186,7 +186,7 @@ class _Hearing:
         self, one: Observed, item: ConsentItem, said: _Said, found: Iterable[str], known: Mapping[Key, Held]
     ) -> list[Word]:
         source = (self.portal.id, one.record_id, item.properties[-1])
-        set_at = one.times.get(source[2]) or _latest(one, item.properties)
+        set_at = _latest(one, item.properties)
         keys = [(item.channel, address) for address in found]
         told = {key: held.told[source] for key in keys if (held := known.get(key)) and source in held.told}
         if one.before is None and not told:

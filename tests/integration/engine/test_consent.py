@@ -221,6 +221,26 @@ def test_a_stop_that_hubspot_turns_back_on_a_record_of_a_deleted_contact_is_writ
     assert both.record(record)["sms_opt_in"] == "false"
 
 
+def test_a_pair_of_dates_speaks_when_either_was_set(world: World) -> None:
+    pair = {"channel": "sms", "kind": "date_pair", "in_property": "sms_in", "out_property": "sms_out"}
+    for name in ("sms_in", "sms_out"):
+        world.sandbox.add_property(
+            {"name": name, "label": name, "type": "date", "fieldType": "date", "groupName": "contactinformation"}
+        )
+    world.settings(two_way=False, consent_mapping=[pair])
+    record = world.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_in": "2026-01-01"})
+    world.sync()
+    said = [label(world, record)]
+
+    for values in ({"sms_out": "2026-02-01"}, {"sms_in": "2026-03-01"}):
+        world.clock.advance(60)
+        world.sandbox.update(record, values)
+        world.sync()
+        said.append(label(world, record))
+
+    assert said == ["subscribed", "not_subscribed", "subscribed"]
+
+
 def test_a_blank_opens_and_closes_nothing(world: World) -> None:
     record = a_person(world)
     world.sandbox.update(record, {"sms_opt_in": ""})
