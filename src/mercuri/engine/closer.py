@@ -47,6 +47,7 @@ NOTHING = Closer()
 def unsure(work: Work, records: Sequence[Record], known: Mapping[RecordId, Link]) -> list[RecordId]:
     """The records whose history has to be read: a flipped opt-in, or a field that the later edit wins.
 
+    An opt-in that was never asked for counts too: it may be older than the record's number, or than a person's word.
     `known` are the links of those that have one.
     """
     consents, recent = _consents(work), {item.field for item in by_time(work)}
@@ -81,8 +82,7 @@ def _consents(work: Work) -> list[str]:
 
 
 def _matters(work: Work, link: Link, record: Record, consents: Sequence[str], recent: set[str]) -> bool:
-    # One that was never asked for has not flipped: it is heard without its history.
-    if any(record.properties.get(name, "") != link.shadow[name] for name in consents if name in link.shadow):
+    if any(record.properties.get(name, "") != link.shadow.get(name, "") for name in consents):
         return True
     if link.state is not LinkState.LIVE:
         return False

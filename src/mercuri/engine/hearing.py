@@ -211,11 +211,9 @@ class _Hearing:
         return words
 
     def _held_since(self, one: Observed, item: ConsentItem) -> datetime | None:
-        """When the record got its present address, when that is news too."""
-        if not self._moved(one, item):
-            return None
-        names = self.holding[KIND_OF[item.channel]]
-        return _latest(one, names) or self.at
+        """When the record got its present address: by its history, else now, where that is news."""
+        since = _latest(one, self.holding[KIND_OF[item.channel]])
+        return since or (self.at if self._moved(one, item) else None)
 
     def _event(
         self, one: Observed, item: ConsentItem, key: Key, said: State, source: SourceKey, set_at: datetime | None

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from structlog.testing import capture_logs
-from tests.support.consent import PHONE, a_person, label, push, says, sendable
+from tests.support.consent import MAPPED, PHONE, a_person, label, push, says, sendable
 from tests.support.sandbox import Meddler
 from tests.support.world import OWNER, PORTAL, World
 
@@ -264,6 +264,35 @@ def test_a_no_follows_to_a_new_number_and_a_yes_does_not(both: World) -> None:
     assert "says no" in no.reason
     assert "Never asked" in never.reason
     assert label(both, willing) == "not_subscribed"
+
+
+@pytest.mark.parametrize("away", ["unmapped", "archived"])
+def test_a_yes_of_an_older_number_stays_with_it_when_its_property_comes_back(both: World, away: str) -> None:
+    other = "+14155552673"
+    kind = {"label": "SMS", "type": "bool", "fieldType": "booleancheckbox", "groupName": "contactinformation"}
+    record = a_person(both)
+    both.clock.advance(60)
+    both.sandbox.update(record, {"phone": other})
+    both.sync()
+
+    if away == "unmapped":
+        both.settings(consent_mapping=[])
+        both.sync(full=True)
+        both.settings(consent_mapping=MAPPED)
+    else:
+        both.sandbox.archive_property("sms_opt_in")
+        both.sync(full=True)
+        both.sandbox.add_property({"name": "sms_opt_in", **kind})
+    both.clock.advance(3600)
+    both.sync(full=True)
+    stays = sendable(both, other)
+    for value in ("false", "true"):
+        both.clock.advance(60)
+        both.sandbox.update(record, {"sms_opt_in": value})
+        both.sync()
+
+    assert not stays
+    assert sendable(both, other)
 
 
 def test_a_no_follows_to_a_number_typed_here(world: World) -> None:
