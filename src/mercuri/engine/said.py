@@ -47,6 +47,7 @@ _HEARD = {
     State.PAUSE: "The message looks like a stop: sending pauses until someone of the team has read it.",
     State.RESUME: "It was decided that this is no stop: the pause is over.",
 }
+_KNOWN = "This was recorded before; nothing changed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +205,16 @@ class _Said:
             return Recorded(
                 self.channel, address, word, False, shown(held.registers), "Nothing was said about consent."
             )
+        event = self._event(address, state, now)
+        if self._is_known(tx, event):
+            # It was heard when it was kept. Heard again, one of the future would count as of a later moment than then.
+            return Recorded(self.channel, address, word, True, shown(held.registers), _KNOWN)
         self._check_may(state, held, now)
-        event, was_known = self._event(tx, address, state, now)
         changed = registers.tell(tx, [Word(event, key)], now, known)
-        if self.kind == "staff" and not was_known:
+        if self.kind == "staff":
             users.note_audit(tx, self.actor.name, f"consent.{state.value}", {"channel": self.channel}, now)
         verdict = changed.get(key) or shown(held.registers)
-        return Recorded(self.channel, address, word, was_known, verdict, self._note(state, was_known, now))
+        return Recorded(self.channel, address, word, False, verdict, self._note(state, now))
 
     def _read(self, tx: Tx, held: Held) -> tuple[State | None, str]:
         """The state that was said, and the word for what was heard."""
@@ -235,7 +239,7 @@ class _Said:
         if state is State.RESUME and not is_paused(held.registers):
             raise UserError("Sending to this address is not paused. Nothing was recorded.")
 
-    def _event(self, tx: Tx, address: str, state: State, now: datetime) -> tuple[ConsentEvent, bool]:
+    def _event(self, address: str, state: State, now: datetime) -> ConsentEvent:
         proof = {clean_text(name): clean_text(value) for name, value in self.proof.items()}
         if self.text is not None:
             proof["text"] = clean_text(self.text)
@@ -243,28 +247,25 @@ class _Said:
             proof["answers"] = "a request to confirm"
         register = Register.PERSON if state is State.PAUSE else KIND_TO_REGISTER[self.kind]
         occurred = whole(self.occurred_at) if self.occurred_at else now
-        event = ConsentEvent(
+        return ConsentEvent(
             self.channel, address, register, state, self.kind, occurred, now, self.actor.name, "", proof
         )
-        if store.is_kept(tx, event):
-            return event, True
-        again = self._repeated(tx, event)
-        return (again, True) if again else (event, False)
 
-    def _repeated(self, tx: Tx, event: ConsentEvent) -> ConsentEvent | None:
-        """The same message or form delivered before, where it names itself and no time was given."""
+    def _is_known(self, tx: Tx, event: ConsentEvent) -> bool:
+        """Whether this event is kept: all of it, or the same message or form, named, where no time was given."""
+        if store.is_kept(tx, event):
+            return True
         ids = {name: event.proof[name] for name in _IDS if event.proof.get(name)}
         if self.occurred_at is not None or not ids:
-            return None
-        for kept in store.evidence(tx, self.channel, [event.address]):
-            same = kept.event.kind == event.kind and kept.event.state is event.state
-            if same and all(kept.event.proof.get(name) == value for name, value in ids.items()):
-                return kept.event
-        return None
+            return False
+        return any(_is_same(kept.event, event, ids) for kept in store.evidence(tx, self.channel, [event.address]))
 
-    def _note(self, state: State, was_known: bool, now: datetime) -> str:
-        if was_known:
-            return "This was recorded before; nothing changed."
+    def _note(self, state: State, now: datetime) -> str:
         if self.occurred_at is not None and self.occurred_at > now:
             return f"{_HEARD[state]} Its time lies in the future, so it counts as of now."
         return _HEARD[state]
+
+
+def _is_same(kept: ConsentEvent, event: ConsentEvent, ids: Mapping[str, str]) -> bool:
+    said = kept.kind == event.kind and kept.state is event.state
+    return said and all(kept.proof.get(name) == value for name, value in ids.items())

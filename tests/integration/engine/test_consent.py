@@ -467,6 +467,44 @@ def test_the_same_event_twice_is_one(both: World) -> None:
     assert len(consent.explain(both.app, both.ws, "sms", PHONE).evidence) == 1
 
 
+def test_a_repeated_yes_of_the_future_opens_nothing_that_was_closed_since(world: World) -> None:
+    ahead: dict[str, Any] = {"occurred_at": world.app.now() + timedelta(days=1), "proof": {"message_id": "SM1"}}
+    says(world, "START", **ahead)
+    says(world, "STOP")
+
+    again = says(world, "START", **ahead)
+
+    assert again.was_known
+    assert not again.verdict.sendable
+    assert not sendable(world)
+    with world.app.db.read(world.ws) as tx:
+        assert store.rebuilt(tx, "sms", [PHONE])[PHONE] == store.held(tx, "sms", [PHONE])[PHONE].registers
+
+
+def test_a_repeated_no_of_staff_closes_nothing_that_staff_opened_since(world: World) -> None:
+    def no() -> consent.Recorded:
+        return consent.record(world.app, world.ws, "sms", PHONE, "staff", OWNER, state="out", occurred_at=ahead)
+
+    ahead = world.app.now() + timedelta(days=1)
+    no()
+    world.clock.advance(5)
+    consent.staff_in(world.app, world.ws, "sms", PHONE, OWNER, "a slip of mine")
+    world.clock.advance(5)
+
+    assert no().was_known
+    assert sendable(world)
+
+
+def test_a_repeated_yes_that_could_not_be_said_any_more_is_answered_as_one(world: World) -> None:
+    given: dict[str, Any] = {"state": "in", "occurred_at": world.app.now(), "proof": {"reason": "a form on paper"}}
+    consent.record(world.app, world.ws, "sms", PHONE, "staff", OWNER, **given)
+    says(world, "STOP")
+
+    again = consent.record(world.app, world.ws, "sms", PHONE, "staff", OWNER, **given)
+
+    assert (again.was_known, again.verdict.state) == (True, "unsubscribed")
+
+
 def test_evidence_is_kept_to_the_letter(both: World) -> None:
     odd = 'She said "stop", \'now\' \\ {NULL}, \\" ,\n€ 停'
     consent.record(both.app, both.ws, "sms", PHONE, "form", OWNER, state="out", proof={"form": odd, "page": "NULL"})
