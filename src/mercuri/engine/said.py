@@ -252,11 +252,11 @@ class _Said:
         )
 
     def _is_known(self, tx: Tx, event: ConsentEvent) -> bool:
-        """Whether this event is kept: all of it, or the same message or form, named, where no time was given."""
+        """Whether this event is kept: all of it, or the same message or form by its name, whatever time was given."""
         if store.is_kept(tx, event):
             return True
         ids = {name: event.proof[name] for name in _IDS if event.proof.get(name)}
-        if self.occurred_at is not None or not ids:
+        if not ids:
             return False
         return any(_is_same(kept.event, event, ids) for kept in store.evidence(tx, self.channel, [event.address]))
 

@@ -495,6 +495,25 @@ def test_a_repeated_no_of_staff_closes_nothing_that_staff_opened_since(world: Wo
     assert sendable(world)
 
 
+@pytest.mark.parametrize("name", ["id", "message_id", "event_id", "submission_id"])
+def test_a_form_that_names_itself_is_the_same_one_whatever_its_time(both: World, name: str) -> None:
+    def form(number: str = "1", said: str = "in") -> consent.Recorded:
+        both.clock.advance(60)
+        given: dict[str, Any] = {"state": said, "occurred_at": both.app.now(), "proof": {name: number}}
+        return consent.record(both.app, both.ws, "sms", PHONE, "form", OWNER, **given)
+
+    form()
+    says(both, "STOP")
+
+    again = form()
+
+    assert (again.was_known, again.verdict.sendable) == (True, False)
+    assert not sendable(both)
+    assert not form(said="out").was_known
+    assert not form("2").was_known
+    assert sendable(both)
+
+
 def test_a_repeated_yes_that_could_not_be_said_any_more_is_answered_as_one(world: World) -> None:
     given: dict[str, Any] = {"state": "in", "occurred_at": world.app.now(), "proof": {"reason": "a form on paper"}}
     consent.record(world.app, world.ws, "sms", PHONE, "staff", OWNER, **given)
