@@ -193,6 +193,13 @@ def shown(registers: Registers) -> Verdict:
     return Verdict("subscribed", True, _open_sentence(*proof))
 
 
+def what_became_of(said: State, verdict: Verdict) -> str:
+    """The sentence that answers a word that was recorded; `verdict` is what the address shows with it."""
+    if said is State.PAUSE and verdict.state == "unsubscribed":
+        return "The message looks like a stop and was kept; the address is closed already."
+    return _HEARD[said]
+
+
 def closed_by(registers: Registers) -> list[tuple[Register, SourceKey | None, Entry]]:
     """Every entry that keeps the address closed, the person's first, then staff's, then HubSpot's."""
     if not may_be_closed(registers):
@@ -311,6 +318,13 @@ def _proof(registers: Registers) -> tuple[Register, SourceKey | None, Entry] | N
             latest = key, entry
     return (Register.CRM, *latest) if latest else None
 
+
+_HEARD = {
+    State.OUT: "The address is closed.",
+    State.IN: "The word was recorded as a yes.",
+    State.PAUSE: "The message looks like a stop: sending pauses until someone of the team has read it.",
+    State.RESUME: "It was decided that this is no stop: the pause is over.",
+}
 
 _HOW = {
     "message": "by message",

@@ -20,6 +20,7 @@ from mercuri.core.consent import (
     is_paused,
     may_open,
     shown,
+    what_became_of,
 )
 from mercuri.core.contact import WorkspaceId
 from mercuri.core.keywords import read_message
@@ -41,12 +42,6 @@ LONGEST = 4_000
 #: Names under which a proof says which message or form it was; a repeated delivery is known by it.
 _IDS = ("id", "message_id", "event_id", "submission_id")
 
-_HEARD = {
-    State.OUT: "The address is closed.",
-    State.IN: "The word was recorded as a yes.",
-    State.PAUSE: "The message looks like a stop: sending pauses until someone of the team has read it.",
-    State.RESUME: "It was decided that this is no stop: the pause is over.",
-}
 _KNOWN = "This was recorded before; nothing changed."
 
 
@@ -200,7 +195,7 @@ class _Said:
         key = (self.channel, address)
         known = registers.load(tx, [key])
         held = known.get(key, Held())
-        state, word = self._read(tx, held)
+        state, word = self._read(tx)
         if state is None:
             return Recorded(
                 self.channel, address, word, False, shown(held.registers), "Nothing was said about consent."
@@ -214,17 +209,17 @@ class _Said:
         if self.kind == "staff":
             users.note_audit(tx, self.actor.name, f"consent.{state.value}", {"channel": self.channel}, now)
         verdict = changed.get(key) or shown(held.registers)
-        return Recorded(self.channel, address, word, False, verdict, self._note(state, now))
+        return Recorded(self.channel, address, word, False, verdict, self._note(state, verdict, now))
 
-    def _read(self, tx: Tx, held: Held) -> tuple[State | None, str]:
+    def _read(self, tx: Tx) -> tuple[State | None, str]:
         """The state that was said, and the word for what was heard."""
         if self.state is not None:
             return State(self.state), self.state
         assert self.text is not None
         heard = read_message(self.text, workspaces.settings(tx).stop_words, awaits_yes=self.awaits_yes)
         if heard == "looks_like_stop":
-            # Where the person said stop already, there is nothing left to decide.
-            return (None, "none") if shown(held.registers).closed_by is Register.PERSON else (State.PAUSE, "pause")
+            # Of a closed address too: an older yes that is still under way must not open it past this message.
+            return State.PAUSE, "pause"
         return (State(heard), heard) if heard in ("in", "out") else (None, heard)
 
     def _check_may(self, state: State, held: Held, now: datetime) -> None:
@@ -260,10 +255,11 @@ class _Said:
             return False
         return any(_is_same(kept.event, event, ids) for kept in store.evidence(tx, self.channel, [event.address]))
 
-    def _note(self, state: State, now: datetime) -> str:
+    def _note(self, state: State, verdict: Verdict, now: datetime) -> str:
+        note = what_became_of(state, verdict)
         if self.occurred_at is not None and self.occurred_at > now:
-            return f"{_HEARD[state]} Its time lies in the future, so it counts as of now."
-        return _HEARD[state]
+            return f"{note} Its time lies in the future, so it counts as of now."
+        return note
 
 
 def _is_same(kept: ConsentEvent, event: ConsentEvent, ids: Mapping[str, str]) -> bool:

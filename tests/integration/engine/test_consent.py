@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -342,6 +343,44 @@ def test_words_that_look_like_a_stop_pause_until_someone_decides(both: World) ->
 
     assert sendable(both)
     assert label(both, record) == "subscribed"
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(("STOP", "START", "please leave me alone"))), ids=" ".join
+)
+def test_a_yes_does_not_get_past_a_later_message_that_looks_like_a_stop_in_whatever_order_they_come(
+    world: World, order: tuple[str, ...]
+) -> None:
+    a_person(world)
+    start = world.clock.now()
+    when = {"STOP": 10, "START": 20, "please leave me alone": 30}
+    world.clock.advance(60)
+
+    for text in order:
+        answer = says(world, text, occurred_at=start + timedelta(seconds=when[text]))
+
+    assert (answer.verdict.state, answer.verdict.paused, answer.verdict.sendable) == ("subscribed", True, False)
+    assert not sendable(world)
+    kept = [event.proof["text"] for event in consent.explain(world.app, world.ws, "sms", PHONE).evidence[1:]]
+    assert kept == list(order)
+
+
+def test_a_message_that_looks_like_a_stop_is_kept_of_a_closed_address_and_waits_for_nobody(world: World) -> None:
+    record = a_person(world)
+    says(world, "STOP")
+    push(world)
+
+    answer = says(world, "please leave me alone")
+
+    assert (answer.heard, answer.verdict.state) == ("pause", "unsubscribed")
+    assert "closed already" in answer.note
+    with world.app.db.read(world.ws) as tx:
+        assert not store.paused(tx)
+    push(world)
+    assert world.record(record)["sms_opt_in"] == "false"
+    assert not world.failures()
+    says(world, "START")
+    assert sendable(world)
 
 
 def test_a_workspace_has_its_own_stop_words(world: World) -> None:
