@@ -22,6 +22,7 @@ from mercuri.core.consent import (
     state_of,
     status_of_contact,
     to_json,
+    what_became_of,
 )
 from mercuri.core.contact import Address
 
@@ -257,3 +258,31 @@ def test_a_paused_number_is_not_subscribed() -> None:
     paused = shown(state_of([person(State.IN, 1), person(State.PAUSE, 2)]))
 
     assert status_of_contact([PHONE], {("sms", "+447911123456"): paused})[0] == "not_subscribed"
+
+
+@pytest.mark.parametrize(
+    ("events", "said", "answer"),
+    [
+        ([person(State.OUT, 2)], State.OUT, "The address is closed."),
+        ([staff(State.OUT, 2), person(State.OUT, 1), person(State.IN, 2)], State.OUT, "The address is closed."),
+        ([person(State.OUT, 1), person(State.IN, 2)], State.OUT, "It was recorded; a later word counts."),
+        ([person(State.IN, 1)], State.IN, "The word was recorded as a yes."),
+        ([person(State.IN, 2), person(State.OUT, 2)], State.IN, "recorded as a yes; the address stays closed."),
+        ([person(State.IN, 1), person(State.PAUSE, 2)], State.IN, "recorded as a yes; sending stays paused."),
+        (
+            [person(State.IN, 1), person(State.PAUSE, 2)],
+            State.PAUSE,
+            "sending pauses until someone of the team has read it.",
+        ),
+        ([person(State.PAUSE, 2)], State.PAUSE, "sending pauses until someone of the team has read it."),
+        ([person(State.OUT, 1), person(State.PAUSE, 2)], State.PAUSE, "the address is closed already."),
+        ([person(State.PAUSE, 1), person(State.OUT, 2)], State.PAUSE, "the address is closed already."),
+        ([person(State.PAUSE, 1), person(State.IN, 2)], State.PAUSE, "It was recorded; a later word counts."),
+        ([person(State.PAUSE, 1), staff(State.RESUME, 2)], State.RESUME, "the pause is over."),
+        ([person(State.PAUSE, 2), staff(State.RESUME, 1)], State.RESUME, "It was recorded; sending stays paused."),
+    ],
+)
+def test_the_answer_to_a_word_says_what_the_address_shows_with_it(
+    events: list[ConsentEvent], said: State, answer: str
+) -> None:
+    assert what_became_of(said, shown(state_of(events))).endswith(answer)

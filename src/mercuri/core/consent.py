@@ -195,9 +195,18 @@ def shown(registers: Registers) -> Verdict:
 
 def what_became_of(said: State, verdict: Verdict) -> str:
     """The sentence that answers a word that was recorded; `verdict` is what the address shows with it."""
-    if said is State.PAUSE and verdict.state == "unsubscribed":
+    is_closed = verdict.state == "unsubscribed"
+    match said:
+        case State.OUT:
+            return "The address is closed." if is_closed else _OUTDATED
+        case State.IN:
+            stays = "; the address stays closed" if is_closed else "; sending stays paused" if verdict.paused else ""
+            return f"The word was recorded as a yes{stays}."
+        case State.RESUME:
+            return "It was recorded; sending stays paused." if verdict.paused else _NO_STOP
+    if is_closed:
         return "The message looks like a stop and was kept; the address is closed already."
-    return _HEARD[said]
+    return _LOOKS_LIKE_STOP if verdict.paused else _OUTDATED
 
 
 def closed_by(registers: Registers) -> list[tuple[Register, SourceKey | None, Entry]]:
@@ -319,12 +328,9 @@ def _proof(registers: Registers) -> tuple[Register, SourceKey | None, Entry] | N
     return (Register.CRM, *latest) if latest else None
 
 
-_HEARD = {
-    State.OUT: "The address is closed.",
-    State.IN: "The word was recorded as a yes.",
-    State.PAUSE: "The message looks like a stop: sending pauses until someone of the team has read it.",
-    State.RESUME: "It was decided that this is no stop: the pause is over.",
-}
+_OUTDATED = "It was recorded; a later word counts."
+_LOOKS_LIKE_STOP = "The message looks like a stop: sending pauses until someone of the team has read it."
+_NO_STOP = "It was decided that this is no stop: the pause is over."
 
 _HOW = {
     "message": "by message",

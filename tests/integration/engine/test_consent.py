@@ -383,6 +383,24 @@ def test_a_message_that_looks_like_a_stop_is_kept_of_a_closed_address_and_waits_
     assert sendable(world)
 
 
+def test_the_note_of_a_word_that_came_late_does_not_contradict_the_state(world: World) -> None:
+    def staff(state: str) -> consent.Recorded:
+        proof = {"reason": "as they told me"}
+        return consent.record(
+            world.app, world.ws, "sms", PHONE, "staff", OWNER, state=state, proof=proof, occurred_at=before
+        )
+
+    before = world.clock.now()
+    says(world, "START")
+    no = staff("out")
+    pause = says(world, "please leave me alone")
+    resume = staff("resume")
+
+    assert (no.verdict.sendable, no.note) == (True, "It was recorded; a later word counts.")
+    assert pause.note.startswith("The message looks like a stop: sending pauses")
+    assert (resume.verdict.paused, resume.note) == (True, "It was recorded; sending stays paused.")
+
+
 def test_a_workspace_has_its_own_stop_words(world: World) -> None:
     a_person(world)
     assert says(world, "Abbestellen").heard == "none"
