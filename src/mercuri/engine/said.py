@@ -247,11 +247,15 @@ class _Said:
         )
 
     def _is_known(self, tx: Tx, event: ConsentEvent) -> bool:
-        """Whether this event is kept: all of it, or the same message or form by its name, whatever time was given."""
+        """Whether this event is kept: all of it, or the same message or form by its name.
+
+        Of a no, only where no other time was given: rather hear one twice than lose one whose sender repeats a name.
+        """
         if store.is_kept(tx, event):
             return True
         ids = {name: event.proof[name] for name in _IDS if event.proof.get(name)}
-        if not ids:
+        closes = event.state in (State.OUT, State.PAUSE)
+        if not ids or (closes and self.occurred_at is not None):
             return False
         return any(_is_same(kept.event, event, ids) for kept in store.evidence(tx, self.channel, [event.address]))
 

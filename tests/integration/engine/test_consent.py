@@ -753,3 +753,15 @@ def test_an_opt_out_goes_ahead_of_a_full_sync_that_uses_the_whole_budget(world: 
     told = next(number for number, path in enumerate(after) if path.endswith("batch/update"))
     assert told <= 1  # at most the page that was under way already
     assert label(world, record) == "not_subscribed"
+
+
+def test_a_no_under_an_id_that_was_used_before_is_heard_when_it_has_a_time_of_its_own(world: World) -> None:
+    a_person(world)
+    again = {"proof": {"message_id": "SM1"}}
+    says(world, "STOP", **again)
+    says(world, "START")
+    world.clock.advance(60)
+
+    says(world, "STOP", occurred_at=world.app.now(), **again)
+
+    assert not sendable(world)

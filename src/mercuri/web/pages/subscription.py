@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response, StreamingResponse
 
+from mercuri.core.consent import State
 from mercuri.core.consent_mapping import new_options
 from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.keywords import OUT_WORDS
@@ -126,9 +127,10 @@ def _team(settings: WorkspaceSettings) -> dict[str, object]:
 def _waiting(tx: Tx) -> list[Waiting]:
     found = []
     for channel, address in store.paused(tx):
-        texts = [item.event.proof.get("text", "") for item in store.evidence(tx, channel, [address])]
+        pauses = [one.event for one in store.evidence(tx, channel, [address]) if one.event.state is State.PAUSE]
+        text = max(pauses, key=lambda event: event.occurred_at).proof.get("text", "") if pauses else ""
         people = holders.owners(tx, channel, [address]).get(address, [])
-        found.append(Waiting(channel, address, next((t for t in reversed(texts) if t), ""), people))
+        found.append(Waiting(channel, address, text, people))
     return found
 
 
