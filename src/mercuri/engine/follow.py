@@ -46,6 +46,10 @@ def merges(tx: Tx, work: Work, record: Record, known: dict[RecordId, Link], aske
             links.remove(tx, work.portal_id, [new])
         links.repoint(tx, work.portal_id, old, new, at)
         known[new] = replace(known.pop(old), record_id=new)
+    if record.id in known:
+        # A merge may put an older time in place: the survivor is not outdated by what either was seen with.
+        known[record.id] = replace(known[record.id], remote_at=None)
+        links.save_many(tx, work.portal_id, [known[record.id]])
     return True
 
 

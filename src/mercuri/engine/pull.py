@@ -155,7 +155,8 @@ class _Page:
             self.ledger.changed.add(held.id)
         elif held.deleted_at is not None:
             return self._exclude(link, follow.DELETED_HERE, record)
-        if _is_outdated(record, link):
+        # In a preview no merge is followed, and one may put another time in place.
+        if _is_outdated(record, link) and not (self.work.preview and record.merged_ids):
             self.seen.append(record.id)
             return "unchanged"
         shadow = self._shadow(link, record)
@@ -360,9 +361,9 @@ class _Page:
 def _is_outdated(record: Record, link: Link) -> bool:
     """Whether the search index shows a record as it was before we last saw or wrote it.
 
-    Some answers leave fractions of a second out. A merge may put another time in place: its survivor is never outdated.
+    Some answers leave fractions of a second out.
     """
-    if record.updated_at is None or link.remote_at is None or link.state is not LinkState.LIVE or record.merged_ids:
+    if record.updated_at is None or link.remote_at is None or link.state is not LinkState.LIVE:
         return False
     known = link.remote_at if record.updated_at.microsecond else link.remote_at.replace(microsecond=0)
     return record.updated_at < known
