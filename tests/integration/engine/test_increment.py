@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from random import Random
@@ -9,6 +10,7 @@ import pytest
 from tests.support.world import PORTAL, World, adds_up
 
 from mercuri.engine import increment, run
+from mercuri.hubspot.client import Page
 from mercuri.sandbox.search import Search
 from mercuri.store import portals, runs
 from mercuri.store.runs import Run
@@ -189,3 +191,21 @@ def test_a_window_whose_run_dies_is_read_again(world: World) -> None:
 
     assert still == before
     assert (done.state, len(world.contacts())) == ("done", 450)
+
+
+def test_a_search_that_counts_more_than_there_is_comes_to_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [world.sandbox.create({"firstname": f"P{n}"}) for n in range(300)]
+    world.sync()
+    for record in records:
+        world.sandbox.update(record, {"lastname": "New"})
+    search = increment._search
+    monkeypatch.setattr(increment, "_search", lambda *asked: _more(search(*asked)))
+
+    done = world.sync()
+
+    assert {contact.fields["last_name"] for contact in world.contacts().values()} == {"New"}
+    assert done.calls["search"] < 40
+
+
+def _more(page: Page) -> Page:
+    return replace(page, total=(page.total or 0) + 7)
