@@ -23,7 +23,7 @@ class Failure:
     """One failing thing. `kind` is a core.retry.FailureClass value; `next_at` None waits for an edit or a person.
 
     `key` names the thing: `contact:<id>`, `record:<id>`, `address:<channel>:<address>` or
-    `consent:<property>:<record>`.
+    `consent:<property>:<channel>:<record>`.
     """
 
     portal_id: PortalId

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +13,7 @@ from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.engine import consent, consent_counts, consent_setup, edit, optouts, portal
 from mercuri.errors import UserError
-from mercuri.store import outbox
+from mercuri.store import failures, outbox, portals
 
 CHOICES = [{"label": name, "value": name} for name in ("Yes", "No", "not_asked", "Stop all")]
 LISTED: dict[str, Any] = {
@@ -131,9 +133,9 @@ def test_a_mapped_property_that_vanished_is_reported_and_changes_nothing(world: 
     assert label(world, record) == "subscribed"
 
 
-def a_chosen(world: World, option: str = "Stop all") -> str:
+def a_chosen(world: World, option: str = "Stop all", mapping: Sequence[dict[str, Any]] = (LISTED,)) -> str:
     """A record that holds an option which HubSpot got after the list was mapped."""
-    world.settings(two_way=False, consent_mapping=[LISTED])
+    world.settings(two_way=False, consent_mapping=list(mapping))
     world.sandbox.add_property({"name": "sms_consent", "options": CHOICES})
     record = world.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_consent": "Yes"})
     world.sync()
@@ -176,6 +178,69 @@ def test_an_option_that_is_to_say_nothing_is_reported_no_more(world: World) -> N
     assert label(world, record) == "subscribed"
     assert not world.failures()
     assert not consent_setup.setup_of(world.app, world.ws, PORTAL).warnings
+
+
+WHATSAPP = {**LISTED, "channel": "whatsapp"}
+STOPS = {**LISTED, "values": {**LISTED["values"], "Stop all": "out"}}
+
+
+def test_an_option_is_heard_for_the_channel_for_which_it_is_given_a_meaning(both: World) -> None:
+    record = a_chosen(both, mapping=[LISTED, WHATSAPP])
+    assert len(both.failures()) == 2
+
+    both.settings(consent_mapping=[STOPS, WHATSAPP])
+
+    assert label(both, record) == "not_subscribed"
+    [failure] = both.failures()
+    assert failure.key == f"consent:sms_consent:whatsapp:{record}"
+    assert consent.check(both.app, both.ws, "whatsapp", [PHONE])[0].sendable
+    [unread] = consent_setup.setup_of(both.app, both.ws, PORTAL).unread
+    assert (unread.count, unread.examples) == (1, [failure])
+
+
+def test_a_failure_that_an_earlier_version_kept_for_both_channels_is_taken_up_by_a_new_mapping(world: World) -> None:
+    record = a_chosen(world, mapping=[LISTED, WHATSAPP])
+    _as_once_kept(world, record)
+    [one, other] = consent_setup.setup_of(world.app, world.ws, PORTAL).unread
+    assert (one.count, one.examples) == (other.count, other.examples) == (1, world.failures())
+
+    world.settings(consent_mapping=[STOPS, WHATSAPP])
+
+    assert label(world, record) == "not_subscribed"
+    assert [one.key for one in world.failures()] == [f"consent:sms_consent:whatsapp:{record}"]
+
+
+def test_what_an_earlier_version_did_not_hear_is_heard_by_a_retry(world: World) -> None:
+    record = a_chosen(world, mapping=[LISTED, WHATSAPP])
+    _as_once_kept(world, record)
+    with world.app.db.write(world.ws) as tx:
+        settings = portals.get(tx, PORTAL).settings
+        mapping = (consent_setup.item_from(STOPS), settings.consent_mapping[1])
+        portals.update_settings(tx, PORTAL, replace(settings, consent_mapping=mapping))
+
+    edit.retry_failures(world.app, world.ws, None, OWNER)
+
+    assert label(world, record) == "not_subscribed"
+    assert [one.key for one in world.failures()] == [f"consent:sms_consent:whatsapp:{record}"]
+
+
+def test_a_failure_that_an_earlier_version_kept_is_over_when_the_record_can_be_read(world: World) -> None:
+    record = a_chosen(world)
+    _as_once_kept(world, record)
+
+    world.clock.advance(60)
+    world.sandbox.update(record, {"sms_consent": "No"})
+    world.sync()
+
+    assert not world.failures()
+
+
+def _as_once_kept(world: World, record: str) -> None:
+    """The failures of a record's list as they were kept before they named the channel."""
+    noted = world.failures()
+    with world.app.db.write(world.ws) as tx:
+        failures.clear(tx, PORTAL, [one.key for one in noted])
+        failures.put(tx, replace(noted[-1], key=f"consent:sms_consent:{record}"))
 
 
 def test_a_value_that_cannot_be_read_opens_nothing_and_is_no_failure_once_it_can(world: World) -> None:
