@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from mercuri.core.contact import Record
+from mercuri.core.mapping import properties_to_ask
 from mercuri.engine import dedupe, pull
 from mercuri.engine.work import Work
 from mercuri.errors import HubSpotError
@@ -94,8 +95,18 @@ def _end(tx: Tx, work: Work, *, bulk: bool) -> None:
     if bulk:
         search.index_missing(tx)
         dedupe.rebuild(tx, work.now)
-    if still := work.portal.reading.get("reread"):
-        work.note_reading(tx, reread=[name for name in still if name not in work.ask])
+    if begun := work.portal.reading.get("reread"):
+        work.note_reading(tx, reread=_still_unread(tx, work, begun))
     start = from_ms(work.checkpoint["started"]) - LAG
     if work.portal.watermark is None or work.portal.watermark < start:
         portals.set_watermark(tx, work.portal_id, start)
+
+
+def _still_unread(tx: Tx, work: Work, begun: Collection[str]) -> list[str]:
+    """The properties that were mapped while the run was under way.
+
+    What it began with was read, or cannot be: it is mapped no more, or is noted anew once it carries values again.
+    """
+    portal = portals.get(tx, work.portal_id)
+    asked = properties_to_ask(portal.settings)
+    return [name for name in portal.reading.get("reread", ()) if name in asked and name not in begun]

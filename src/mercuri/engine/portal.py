@@ -10,7 +10,7 @@ from datetime import datetime
 
 from mercuri.core.consent_mapping import checked
 from mercuri.core.contact import PortalId, WorkspaceId
-from mercuri.core.mapping import active_mapping, suggest_mapping, with_types
+from mercuri.core.mapping import active_mapping, properties_to_ask, suggest_mapping, with_types
 from mercuri.core.properties import Property
 from mercuri.core.settings import DEFAULT_MAPPING, OWN_ID_PROPERTY, Direction, PortalSettings, with_json
 from mercuri.engine import failing, optouts, unreadable
@@ -200,16 +200,22 @@ def _ask_for_comparison(tx: Tx, portal: Portal, settings: PortalSettings, at: da
 
 
 def _ask_for_reading(tx: Tx, portal: Portal, settings: PortalSettings) -> None:
-    """A property that is newly mapped, or newly speaks of consent, is read of all records by the next run."""
+    """A property that is newly mapped, or newly speaks of consent, is read of all records by the next run.
+
+    One that is mapped no more is no longer waited for.
+    """
     before = {name for item in portal.settings.consent_mapping for name in item.properties}
     new = {name for item in settings.consent_mapping for name in item.properties} - before
     pairs = {(item.property, item.field) for item in portal.settings.mapping}
     there = {found.name for found in portals.schema(tx, portal.id) if not found.archived}
     coming_in = [item for item in settings.mapping if item.direction is not Direction.OUT and item.property in there]
     new |= {item.property for item in coming_in if (item.property, item.field) not in pairs}
-    if new and portal.watermark is not None:
-        reading = portals.get(tx, portal.id).reading
-        portals.save(tx, portal.id, reading={**reading, "reread": sorted({*reading.get("reread", ()), *new})})
+    reading = portals.get(tx, portal.id).reading
+    waiting = set(reading.get("reread", ()))
+    # What nothing asks for any more is not waited for: no run would ever read it.
+    still = (waiting | new if portal.watermark is not None else waiting) & set(properties_to_ask(settings))
+    if still != waiting:
+        portals.save(tx, portal.id, reading={**reading, "reread": sorted(still)})
 
 
 def _connect(app: App, ws: WorkspaceId, tokens: Tokens, hub_id: str | None, actor: Actor) -> Portal:

@@ -14,7 +14,7 @@ from mercuri.core.contact import RecordId
 from mercuri.core.settings import PortalSettings
 from mercuri.engine import hints, run, schema
 from mercuri.sandbox import Sandbox
-from mercuri.store import outbox, runs
+from mercuri.store import outbox, portals, runs
 
 STANDARD = [
     {"property": "firstname", "field": "first_name"},
@@ -75,6 +75,84 @@ def test_a_mapped_property_that_hubspot_does_not_have_costs_no_full_run(world: W
     world.settings(mapping=[*STANDARD, {"property": "nowhere", "field": "custom.nowhere"}])
 
     assert world.sync().kind == "incremental"
+
+
+CITY = {"property": "city", "field": "custom.city"}
+SPEAKS = {"property": "sms_opt_in", "channel": "sms", "kind": "opt_in"}
+
+
+@pytest.mark.parametrize(
+    ("mapped", "unmapped"),
+    [
+        ({"mapping": [*STANDARD, CITY]}, {"mapping": STANDARD}),
+        ({"consent_mapping": [SPEAKS]}, {"consent_mapping": []}),
+    ],
+)
+def test_a_property_that_was_unmapped_before_it_was_read_costs_no_full_run(
+    world: World, mapped: dict[str, object], unmapped: dict[str, object]
+) -> None:
+    world.connect()
+    world.sync()
+
+    world.settings(**mapped)
+    world.settings(**unmapped)
+
+    assert world.sync().kind == "incremental"
+
+
+def test_a_property_that_was_unmapped_before_it_was_read_by_an_earlier_version_costs_one_full_run(
+    world: World,
+) -> None:
+    world.connect()
+    world.sync()
+    _waits_for(world, "city")
+
+    assert [world.sync().kind, world.sync().kind] == ["full", "incremental"]
+
+
+def test_a_property_that_vanished_before_it_was_read_costs_one_full_run_and_is_read_once_it_is_back(
+    world: World,
+) -> None:
+    world.connect()
+    points = {"name": "points", "label": "Points", "type": "number", "fieldType": "number"}
+    world.sandbox.add_property({**points, "groupName": "contactinformation"})
+    record = world.sandbox.create({"email": "ana@example.com", "points": "4"})
+    world.sync()
+    world.settings(mapping=[*STANDARD, {"property": "points", "field": "custom.points"}])
+    world.sandbox.archive_property("points")
+
+    assert [world.sync().kind, world.sync().kind] == ["full", "incremental"]
+    world.sandbox.add_property({**points, "groupName": "contactinformation"})
+    world.sandbox.update(record, {"points": "5"})
+    world.clock.advance(3700)
+    world.sync()
+    world.sync()
+
+    assert world.of_record(record).fields["custom.points"] == "5"
+
+
+def test_a_property_that_is_mapped_while_another_one_is_read_is_read_by_the_next_run(world: World) -> None:
+    world.connect()
+    record = world.sandbox.create({"email": "ana@example.com", "city": "Lyon", "jobtitle": "Cook"})
+    world.sync()
+    both = [*STANDARD, CITY, {"property": "jobtitle", "field": "custom.job"}]
+    world.settings(mapping=[*STANDARD, CITY])
+    asked = world.ask()
+
+    def meanwhile(_: object) -> None:
+        world.settings(mapping=both)
+
+    run.execute(world.app, world.ws, asked.id, owner="worker", progress=meanwhile)
+
+    assert world.sync().kind == "full"
+    assert world.of_record(record).fields["custom.job"] == "Cook"
+    assert world.sync().kind == "incremental"
+
+
+def _waits_for(world: World, name: str) -> None:
+    with world.app.db.write(world.ws) as tx:
+        reading = portals.get(tx, PORTAL).reading
+        portals.save(tx, PORTAL, reading={**reading, "reread": [name]})
 
 
 def test_a_property_that_vanishes_erases_nothing_here(world: World) -> None:
