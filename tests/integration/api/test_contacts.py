@@ -280,3 +280,16 @@ def test_an_import_over_the_api_refuses_what_is_no_table_and_a_viewer(world: Wor
     with a_caller(world, "viewer") as viewer:
         viewer.asked("POST", "/contacts/import", 403, **asked)
     assert world.contacts() == {}
+
+
+@pytest.mark.parametrize("path", ["/consent-events", "/messages/check", "/contacts"])
+@pytest.mark.parametrize("body", [b'{"channel":"sms","text":"\xff"}', b"[" * 100_000], ids=["latin-1", "deep"])
+def test_a_body_that_cannot_be_read_is_a_problem_that_says_what_to_send(api: Api, path: str, body: bytes) -> None:
+    answer = api.post(path, content=body, headers={"Content-Type": "application/json"})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    problem = answer.json()
+    assert (problem["status"], problem["title"]) == (400, "Invalid request")
+    assert "Nothing was changed" in problem["detail"]
+    assert "UTF-8" in problem["detail"]
+    assert api.asked("GET", "/contacts", 200)["total"] == 0

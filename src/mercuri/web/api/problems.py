@@ -7,10 +7,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import structlog
-from fastapi import HTTPException, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException  # what the framework raises itself; FastAPI's is a kind of it
 
 from mercuri import errors
 from mercuri.core.contact import Contact as CoreContact
@@ -96,6 +97,10 @@ def _given(query: bytes) -> bytes:
 
 _UNEXPECTED = "The request failed unexpectedly and was undone. The server's log has the details."
 
+_UNREADABLE = (
+    "The body cannot be read. Nothing was changed. Send it once more: JSON is text in UTF-8, and is not nested deeply."
+)
+
 
 def problem_of(error: Exception) -> Response:
     """The problem document of an error that was raised on purpose."""
@@ -103,6 +108,9 @@ def problem_of(error: Exception) -> Response:
         return _answer(error.problem, error.headers)
     if isinstance(error, RequestValidationError):
         return _answer(_invalid(error))
+    if isinstance(error, HTTPException) and error.status_code == 400 and error.__cause__ is not None:
+        # The framework wraps whatever it met while it read the body, and says no more than that.
+        return _answer(Problem(title="Invalid request", status=400, detail=_UNREADABLE))
     if isinstance(error, HTTPException):
         title = _TITLES.get(error.status_code, "Not possible")
         return _answer(
