@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mercuri.core.consent_mapping import checked, consent_offers, consent_problems
+from mercuri.core.consent_mapping import checked, consent_offers, consent_problems, names_unknown_option
 from mercuri.core.properties import Option, Property
 from mercuri.core.settings import ConsentItem, SettingRefused
 
@@ -87,6 +87,26 @@ def test_an_option_that_came_after_the_mapping_is_named_once_the_options_of_then
     assert consent_problems([saved], [then]) == []
     assert [(p.what, "'Stop all'" in p.sentence) for p in consent_problems([saved], [now])] == [("new_option", True)]
     assert consent_problems([STATUS], [now]) == []
+
+
+def test_an_option_that_was_lost_is_told_from_one_that_never_was_there() -> None:
+    then = a_property("status", "enumeration", options=("Yes", "No"))
+    now = a_property("status", "enumeration", options=("Yes", "Never"))
+    [saved] = checked([STATUS], [], [then])
+
+    [lost, _] = consent_problems([saved], [now])
+
+    assert lost.sentence.startswith("status no longer has the option 'No'")
+    with pytest.raises(SettingRefused, match="status has no option 'No'"):
+        checked([STATUS], [], [now])
+
+
+def test_only_a_new_meaning_of_an_option_that_is_not_known_makes_the_schema_look_old() -> None:
+    known = [a_property("status", "enumeration", options=("Yes",))]
+
+    assert names_unknown_option([STATUS], [], known)
+    assert not names_unknown_option([STATUS], [STATUS], known)
+    assert not names_unknown_option([STATUS], [], [a_property("status", "enumeration", options=("Yes", "No"))])
 
 
 def test_saving_the_same_mapping_again_does_not_hide_a_new_option() -> None:

@@ -31,6 +31,18 @@ def checked(
     return tuple(_same(item, before) or _learned(item, there) for item in items)
 
 
+def names_unknown_option(
+    items: Iterable[ConsentItem], before: Sequence[ConsentItem], properties: Iterable[Property]
+) -> bool:
+    """Whether an item that is not in `before` gives a meaning to an option that its property is not known to have.
+
+    The option may be younger than what is known of the properties.
+    """
+    there = {p.name: p for p in properties if not p.archived and not p.external_options}
+    new = [item for item in items if item.kind == "enumeration" and _same(item, before) is None]
+    return any(_unknown_options(item, there[item.property]) for item in new if item.property in there)
+
+
 def new_options(item: ConsentItem, found: Property) -> list[str]:
     """The options that a property got after it was mapped, and that have been given no meaning."""
     if not item.options or found.external_options:
@@ -85,10 +97,14 @@ def _learned(item: ConsentItem, there: Mapping[str, Property]) -> ConsentItem:
     missing = [name for name in item.properties if name not in there]
     if missing:
         raise SettingRefused(f"This portal has no property {missing[0]}. Nothing was saved; refresh the properties.")
-    wrong = [problem for problem in consent_problems([item], there.values()) if problem.what in ("type", "option")]
+    learned = _with_options(item, there[item.properties[0]])
+    wrong = [problem for problem in consent_problems([learned], there.values()) if problem.what in ("type", "option")]
     if wrong:
         raise SettingRefused(f"{wrong[0].sentence} Nothing was saved.")
-    found = there[item.properties[0]]
+    return learned
+
+
+def _with_options(item: ConsentItem, found: Property) -> ConsentItem:
     if item.kind != "enumeration" or item.options or found.external_options:
         return item
     return replace(item, options=tuple(option.value for option in found.options))
@@ -124,9 +140,12 @@ def _type_of(found: Property) -> str:
 
 def _option_problems(item: ConsentItem, found: Property) -> list[Problem]:
     problems, name, channel = [], found.name, CHANNEL_NAMES[item.channel]
-    lost = sorted(set(item.values) - {option.value for option in found.options})
+    lost = _unknown_options(item, found)
     if lost:
-        gone = f"{name} no longer has the option {lost[0]!r}, which was to speak of {channel}."
+        # Where the options of then are not known, it was one of them: it would not have been mapped otherwise.
+        was_there = not item.options or lost[0] in item.options
+        has = "no longer has the option" if was_there else "has no option"
+        gone = f"{name} {has} {lost[0]!r}, which was to speak of {channel}."
         problems.append(Problem(name, "option", gone))
     new = new_options(item, found)
     if new:
@@ -134,6 +153,10 @@ def _option_problems(item: ConsentItem, found: Property) -> list[Problem]:
         says = f"{name} has {named} in HubSpot. It says nothing about {channel} until it is given a meaning."
         problems.append(Problem(name, "new_option", says))
     return problems
+
+
+def _unknown_options(item: ConsentItem, found: Property) -> list[str]:
+    return sorted(set(item.values) - {option.value for option in found.options})
 
 
 #: The types of property that each kind can read (`hs_email_optout_<id>` are enumerations of true and false).

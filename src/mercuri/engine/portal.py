@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 
-from mercuri.core.consent_mapping import checked
+from mercuri.core.consent_mapping import checked, names_unknown_option
 from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.mapping import active_mapping, properties_to_ask, suggest_mapping, with_types
 from mercuri.core.properties import Property
@@ -130,7 +130,8 @@ def change_settings(
     Another consent mapping speaks from now on; by itself it opens and closes nothing, and every closed address is noted
     for the portal, which may be told of it in another way now.
 
-    Asks HubSpot for its properties when one is named that was not there when they were last asked for.
+    Asks HubSpot for its properties when one is named, or an option of one, that was not there when they were last asked
+    for.
     """
     require(actor, "manager")
     _learn_properties(app, ws, portal_id, values)
@@ -175,12 +176,15 @@ def _with(settings: PortalSettings, values: Mapping[str, object]) -> PortalSetti
 
 
 def _learn_properties(app: App, ws: WorkspaceId, portal_id: PortalId, values: Mapping[str, object]) -> None:
-    """A property that somebody has just made in HubSpot is mapped at once, with its type."""
+    """A property that somebody has just made in HubSpot is mapped at once, with its type, and so is an option."""
     with app.db.read(ws) as tx:
-        portal = portals.get(tx, portal_id)
-        known = {found.name for found in portals.schema(tx, portal_id)}
+        portal, schema = portals.get(tx, portal_id), portals.schema(tx, portal_id)
     settings = _with(portal.settings, values)
-    if _named(settings) - _named(portal.settings) <= known or portal.state == "disconnected":
+    is_new = not _named(settings) - _named(portal.settings) <= {found.name for found in schema}
+    speaking = portal.settings.consent_mapping
+    if portal.state == "disconnected" or not (
+        is_new or names_unknown_option(settings.consent_mapping, speaking, schema)
+    ):
         return
     try:
         refresh_schema(app, ws, portal)

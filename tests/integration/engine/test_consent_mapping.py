@@ -22,6 +22,8 @@ LISTED: dict[str, Any] = {
     "kind": "enumeration",
     "values": {"Yes": "in", "No": "out"},
 }
+WHATSAPP = {**LISTED, "channel": "whatsapp"}
+STOPS = {**LISTED, "values": {**LISTED["values"], "Stop all": "out"}}
 
 
 def test_the_counts_show_an_inverted_mapping_before_it_is_saved(world: World) -> None:
@@ -64,7 +66,10 @@ def test_a_property_mapped_later_is_heard_of_every_record_by_the_next_run(both: 
         ({"property": "jobtitle", "channel": "sms", "kind": "opt_in"}, "cannot read that"),
         ({"property": "hs_email_optout", "channel": "sms", "kind": "opt_out"}, "e-mail only"),
         ({"property": "mercuri_sms_status", "channel": "sms", "kind": "opt_in"}, "our own voice"),
-        ({"property": "sms_consent", "channel": "sms", "kind": "enumeration", "values": {"Maybe": "in"}}, "no longer"),
+        (
+            {"property": "sms_consent", "channel": "sms", "kind": "enumeration", "values": {"Maybe": "in"}},
+            "has no option 'Maybe'",
+        ),
     ],
 )
 def test_a_mapping_that_cannot_work_is_refused(world: World, item: dict[str, Any], message: str) -> None:
@@ -163,11 +168,31 @@ def test_a_new_option_says_nothing_and_is_named_with_the_records_that_hold_it(bo
 def test_an_option_is_heard_as_soon_as_it_is_given_a_meaning(both: World) -> None:
     record = a_chosen(both)
 
-    both.settings(consent_mapping=[{**LISTED, "values": {**LISTED["values"], "Stop all": "out"}}])
+    both.settings(consent_mapping=[STOPS])
 
     assert label(both, record) == "not_subscribed"
     assert not both.failures()
     assert not consent_setup.setup_of(both.app, both.ws, PORTAL).warnings
+
+
+def test_an_option_that_is_newer_than_what_is_known_of_the_properties_can_be_given_a_meaning(world: World) -> None:
+    world.settings(consent_mapping=[LISTED])
+    world.sandbox.add_property({"name": "sms_consent", "options": CHOICES})
+
+    world.settings(consent_mapping=[STOPS])
+
+    with world.app.db.read(world.ws) as tx:
+        [item] = portals.get(tx, PORTAL).settings.consent_mapping
+    assert item.values["Stop all"] == "out"
+    assert "Stop all" in item.options
+
+
+def test_an_option_is_refused_as_one_that_is_not_there_when_hubspot_cannot_be_asked(world: World) -> None:
+    world.sandbox.add_property({"name": "sms_consent", "options": CHOICES})
+    world.sandbox.fault("outage", match="properties")
+
+    with pytest.raises(UserError, match="sms_consent has no option 'Stop all'"):
+        world.settings(consent_mapping=[STOPS])
 
 
 def test_an_option_that_is_to_say_nothing_is_reported_no_more(world: World) -> None:
@@ -178,10 +203,6 @@ def test_an_option_that_is_to_say_nothing_is_reported_no_more(world: World) -> N
     assert label(world, record) == "subscribed"
     assert not world.failures()
     assert not consent_setup.setup_of(world.app, world.ws, PORTAL).warnings
-
-
-WHATSAPP = {**LISTED, "channel": "whatsapp"}
-STOPS = {**LISTED, "values": {**LISTED["values"], "Stop all": "out"}}
 
 
 def test_an_option_is_heard_for_the_channel_for_which_it_is_given_a_meaning(both: World) -> None:
