@@ -10,7 +10,7 @@ from mercuri.core.contact import ContactId, PortalId, RecordId
 from mercuri.core.retry import WAITS_FOR, FailureClass, class_of, next_try
 from mercuri.engine.work import Work
 from mercuri.errors import BadRequest, HubSpotError, MissingScope, NotThere, RateLimited
-from mercuri.hubspot.errors import explain, refusals
+from mercuri.hubspot.errors import GONE, explain, refusals
 from mercuri.store import failures, links, outbox, portals
 from mercuri.store.database import Tx
 from mercuri.store.failures import Failure
@@ -39,7 +39,7 @@ def note(
     retry_after = timedelta(seconds=error.retry_after) if isinstance(error, RateLimited) else None
     raw = error.raw if isinstance(error, BadRequest) else ""
     kind = class_of(error)
-    if any(refusal.code == "PROPERTY_DOESNT_EXIST" for refusal in refusals(error)):
+    if any(refusal.code == GONE for refusal in refusals(error)):
         work.note_reading(tx, schema_at=None)  # what we know of the properties is old: the next run asks
     put(tx, work, key, kind, told.message, told.fix, contact=contact, record=record, pending=pending, raw=raw,
         retry_after=retry_after)  # fmt: skip

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from mercuri.core.consent import SourceKey
+from mercuri.core.consent import SourceKey, closed_by
 from mercuri.core.contact import PortalId, WorkspaceId
 from mercuri.core.retry import WAITS_FOR, FailureClass, class_of, next_try
 from mercuri.engine import optouts, registers
@@ -20,7 +20,7 @@ from mercuri.engine.optouts import failure_key, key_of
 from mercuri.engine.portal import client_for
 from mercuri.errors import BadRequest, HubSpotError, MissingScope, NotThere, Unavailable
 from mercuri.hubspot.client import Calls, Client
-from mercuri.hubspot.errors import explain
+from mercuri.hubspot.errors import GONE, explain
 from mercuri.hubspot.pacing import Lane
 from mercuri.store import consent as store
 from mercuri.store import failures, links, outbox, portals
@@ -32,6 +32,11 @@ from mercuri.store.outbox import Pending
 #: How long a batch may take before another worker may try it.
 CLAIM = timedelta(minutes=3)
 BATCH = 100
+#: What else to say where a property is gone, by whether the address is closed.
+_UNTOLD = {
+    True: "HubSpot was not told of this opt-out. Sending stays blocked here all the same.",
+    False: "HubSpot was not told of this opt-in.",
+}
 
 
 def push_outs(app: App, ws: WorkspaceId, portal_id: PortalId, *, calls: Calls | None = None) -> int:
@@ -179,5 +184,13 @@ def _refused(
         # Merged away, most likely: what follows it tells the record that it is in now.
         outbox.note_looks(tx, portal_id, {link.record_id: False}, now)
     raw = error.raw if isinstance(error, BadRequest) else ""
+    if said.code == GONE:
+        is_closed = bool(closed_by(registers.load(tx, {key})[key].registers))
+        said = replace(said, message=f"{said.message} {_UNTOLD[is_closed]}", fix=_fix_of_gone(said.property))
     fix = said.fix or WAITS_FOR.get(kind, "Nothing to do: it is tried again.")
     put_failure(tx, portal_id, key, link, kind, said.message, fix, now, raw=raw, again=again)
+
+
+def _fix_of_gone(name: str) -> str:
+    own = name.startswith(OWN_STATUS)
+    return f"{'Make it again' if own else 'Map another property'} under Settings, Subscription."

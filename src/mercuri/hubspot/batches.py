@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from mercuri.core.contact import Record
 from mercuri.errors import BadRequest, HubSpotError, MissingScope, NotThere, RateLimited, Unauthorised, Unavailable
-from mercuri.hubspot.errors import from_fault, refusals
+from mercuri.hubspot.errors import GONE, from_fault, refusals
 from mercuri.hubspot.messages import BatchAnswer, Fault, Write, Written
 
 #: Most inputs of one batch (contacts guide).
 BATCH = 100
 #: Refusals of a property that hold for every record alike.
-WHATEVER_THE_VALUE = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
+WHATEVER_THE_VALUE = frozenset({GONE, "READ_ONLY_VALUE"})
 
 #: Some writes, each with its place in the caller's order.
 Part = list[tuple[int, Write]]

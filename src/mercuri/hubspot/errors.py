@@ -20,6 +20,8 @@ SECONDLY, TEN_SECONDLY, DAILY = 1.0, 10.0, 3600.0
 LOCKED = 2.0
 #: Seconds to park a portal that moves between data centres (477) without saying for how long.
 MOVING = 3600.0
+#: HubSpot's code for a property that it does not have.
+GONE = "PROPERTY_DOESNT_EXIST"
 #: Most options of a property that a sentence lists.
 OPTIONS = 12
 #: Most characters of an answer that are kept to be shown on demand.
@@ -143,8 +145,8 @@ _WORDS = {
     "INVALID_INTEGER": ("is not a whole number", "Correct the number."),
     "INVALID_LONG": ("is not a whole number", "Correct the number."),
     "INVALID_NUMBER": ("is not a number", "Correct the number."),
-    "PROPERTY_DOESNT_EXIST": (
-        "has no such property in HubSpot",
+    GONE: (
+        "does not exist in HubSpot",
         "Create it in HubSpot, or change the mapping.",
     ),
     "READ_ONLY_VALUE": ("cannot be written: HubSpot computes it", "Map this field from HubSpot only."),
@@ -160,7 +162,11 @@ def _refusal(name: str, code: str, text: str, known: Property | None = None) -> 
     if code not in _WORDS and "calculated property" in text:
         code = "READ_ONLY_VALUE"
     words, fix = _WORDS.get(code, ("was refused by HubSpot", "Look at HubSpot's answer, then correct the value."))
-    subject = f"The value of {f'“{known.label}”' if known else name}" if name else "A value"
+    called = f"“{known.label}”" if known else name
+    subject = f"The value of {called}" if name else "A value"
+    if code == GONE:
+        subject = f"The property {called}" if name else "A property"
+        words = "no longer exists in HubSpot" if known else words
     if code == "INVALID_OPTION" and known is not None and known.options:
         fix = f"Options: {_offered(known)}. {fix}"
     return Refusal(name, code, f"{subject} {words}.", fix)

@@ -478,6 +478,34 @@ def test_an_opt_out_that_nothing_can_carry_stands_among_the_failures(world: Worl
     assert [again.attempts for again in world.failures()] == [2]
 
 
+def test_an_opt_out_onto_a_property_that_vanished_says_that_hubspot_was_not_told(both: World) -> None:
+    a_person(both)
+    both.sandbox.archive_property("sms_opt_in")
+
+    says(both, "STOP")
+    push(both)
+
+    [failure] = both.failures()
+    assert failure.message == (
+        "The property “SMS opt-in” no longer exists in HubSpot. "
+        "HubSpot was not told of this opt-out. Sending stays blocked here all the same."
+    )
+    assert failure.fix == "Map another property under Settings, Subscription."
+    assert not sendable(both)
+
+
+def test_an_opt_in_onto_a_property_that_vanished_speaks_of_no_opt_out(world: World) -> None:
+    a_person(world, "")
+    world.settings(two_way=True)
+    world.sandbox.archive_property("sms_opt_in")
+
+    says(world, "START")
+    push(world)
+
+    [failure] = world.failures()
+    assert failure.message.endswith("no longer exists in HubSpot. HubSpot was not told of this opt-in.")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -87,6 +87,7 @@ def test_a_property_that_is_gone_fails_once_and_is_sent_when_it_comes_back(both:
     both.edit(ana, **{"custom.team": "Red"})
 
     assert failing_of(both, run_at_once(both)) == [ana]
+    assert [failure.message for failure in both.failures()] == ["The property “Team” no longer exists in HubSpot."]
     assert failing_of(both, both.sync()) == []
     assert not both.failures()
     both.sandbox.add_property(TEXT)
