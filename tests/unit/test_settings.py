@@ -185,6 +185,8 @@ def test_a_mapping_with_a_slip_is_refused(items: list[object], said: str) -> Non
         (consent(property="hs_email_optout_77", kind="opt_out", channel="whatsapp"), "speaks of e-mail only"),
         (consent(property="hs_email_optout", channel="email"), "its kind is opt_out"),
         (consent(property="hs_marketable_status", channel="email"), "billing"),
+        (consent(property="hs_marketable_status", channel="email", kind="enumeration", values={}), "billing"),
+        (consent(kind="date_pair", in_property="hs_legal_basis"), "names no channel"),
         (consent(property="hs_legal_basis"), "names no channel"),
         (consent(property="lifecyclestage", kind="enumeration", values={"lead": "in"}), "where a sale stands"),
         (consent(property="hs_lead_status", kind="enumeration", values={"OPEN": "in"}), "where a sale stands"),

@@ -327,6 +327,9 @@ def _mapping(key: str, value: object) -> tuple[MappingItem, ...]:
 
 def _consent_item(where: str, item: Mapping[str, object]) -> ConsentItem:
     known(where, item, {f.name for f in dataclasses.fields(ConsentItem)})
+    channel = _channel(f"{where}: channel", item.get("channel"))
+    # First what can never be mapped: no other shape of the item would help.
+    _refuse_silent(where, channel, item)
     kind = item.get("kind")
     if kind not in ("opt_in", "opt_out", "enumeration", "date_pair"):
         raise SettingRefused(
@@ -334,7 +337,7 @@ def _consent_item(where: str, item: Mapping[str, object]) -> ConsentItem:
         )
     pair = kind == "date_pair"
     result = ConsentItem(
-        channel=_channel(f"{where}: channel", item.get("channel")),
+        channel=channel,
         kind=str(kind),
         property="" if pair else _property_name(where, "property", item),
         values=_values(where, item) if kind == "enumeration" else {},
@@ -347,11 +350,14 @@ def _consent_item(where: str, item: Mapping[str, object]) -> ConsentItem:
     return result
 
 
-def _refuse_unfit(where: str, item: ConsentItem) -> None:
-    for name in item.properties:
-        reason = consent_refusal(name, item.channel)
+def _refuse_silent(where: str, channel: str, item: Mapping[str, object]) -> None:
+    for key in ("property", "in_property", "out_property"):
+        reason = consent_refusal(str(item.get(key, "")), channel)
         if reason:
             raise SettingRefused(f"{where}: {reason} Nothing was saved.")
+
+
+def _refuse_unfit(where: str, item: ConsentItem) -> None:
     if item.kind == "opt_in" and item.property.startswith("hs_email_optout"):
         raise SettingRefused(
             f"{where}: {item.property} is true for those who opted out: its kind is opt_out. Nothing was saved."

@@ -74,6 +74,14 @@ def test_what_can_never_say_it_is_named_with_the_reason(here: Site) -> None:
     assert "billing status, not consent" in page.one("section", id="offers").text
 
 
+def test_what_can_never_say_it_is_refused_with_the_reason_and_not_for_its_options(here: Site) -> None:
+    address = "/settings/subscription?property=hs_marketable_status&channel=email&count=1"
+
+    draft = here.browser("manager").page(address).one("section", id="draft")
+
+    assert "billing status, not consent" in draft.text
+
+
 def _card(browser: Browser, contact: int) -> Element:
     return browser.page(f"/contacts/{contact}").one("section", id="consent")
 
