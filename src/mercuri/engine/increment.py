@@ -60,12 +60,14 @@ def _begin(work: Work) -> None:
 def _read_window(work: Work, window: Window) -> bool:
     """Read one window to its end (True), or put smaller ones in its place."""
     seen: set[RecordId] = set()
+    expected = 0
     for _ in range(TRIES):
-        expected = _read_pages(work, window, seen)
-        if expected is None:
+        counted = _read_pages(work, window, seen)
+        if counted is None:
             return False
-        if len(seen) >= expected:
+        if len(seen) >= counted:
             return True
+        expected = counted
     if expected <= SEARCH_PAGE:
         # Nothing is hidden behind another page: what HubSpot counts beyond it is not there, or has changed since.
         return True
