@@ -22,8 +22,8 @@ WHY = "This person was erased."
 def erase_contact(app: App, ws: WorkspaceId, id_: ContactId, actor: Actor, *, version: int | None = None) -> None:
     """Remove a contact for good, with all that was merged into it; a deleted one too. It cannot be undone.
 
-    Kept are keyed hashes of its addresses, so that no import or sync brings the person back, and of closed ones, so
-    that nobody messages them. Each linked record is erased in HubSpot by the next run.
+    Kept are keyed hashes of its addresses, so that no import or sync brings the person back, and of closed and paused
+    ones, so that nobody messages them. Each linked record is erased in HubSpot by the next run.
     """
     require(actor, "manager")
     with app.db.write(ws) as tx:

@@ -50,10 +50,10 @@ def forget_addresses(tx: Tx, channels: Collection[str], addresses: Collection[st
 
 
 def closed(tx: Tx, channels: Collection[str], addresses: Collection[str]) -> list[tuple[str, str]]:
-    """Which of these addresses are closed, as (channel, address)."""
+    """Which of these addresses are closed, or wait for a decision about a message, as (channel, address)."""
     c = schema.consent_state.c
     mine = and_(c.workspace_id == tx.workspace, c.channel.in_(list(channels)), c.address.in_(list(addresses)))
-    rows = tx.execute(select(c.channel, c.address).where(mine, c.state == "unsubscribed"))
+    rows = tx.execute(select(c.channel, c.address).where(mine, or_(c.state == "unsubscribed", c.paused)))
     return [(row.channel, row.address) for row in rows]
 
 

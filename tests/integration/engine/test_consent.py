@@ -409,9 +409,10 @@ def test_a_workspace_has_its_own_stop_words(world: World) -> None:
     assert says(world, "Abbestellen!").heard == "out"
 
 
-def test_an_erased_person_who_comes_back_stays_closed(both: World) -> None:
+@pytest.mark.parametrize("text", ["STOP", "please leave me alone"])
+def test_an_erased_person_who_comes_back_stays_closed(both: World, text: str) -> None:
     record = a_person(both)
-    says(both, "STOP")
+    says(both, text)
     edit.erase_contact(both.app, both.ws, both.of_record(record).id, OWNER)
     with both.app.db.read(both.ws) as tx:
         assert not store.held(tx, "sms", [PHONE])
