@@ -17,6 +17,7 @@ from mercuri.engine.hearing import contacts_changed as contacts_changed
 from mercuri.engine.hearing import hear_newcomers as hear_newcomers
 from mercuri.engine.hearing import hear_records as hear_records
 from mercuri.engine.hearing import names_heard as names_heard
+from mercuri.engine.hearing import properties_heard as properties_heard
 from mercuri.engine.optout_push import push_outs as push_outs
 from mercuri.engine.said import Recorded as Recorded
 from mercuri.engine.said import record as record

@@ -53,13 +53,16 @@ _Said = State | Unreadable | None
 _Asked = tuple[Observed, ConsentItem, _Said, list[str]]
 
 
+def properties_heard(settings: PortalSettings) -> set[str]:
+    """The properties that speak of consent."""
+    return {name for item in settings.consent_mapping for name in item.properties}
+
+
 def names_heard(settings: PortalSettings) -> set[str]:
     """The properties of a record from which it follows what it says, and for whom; none without a mapping."""
-    items = settings.consent_mapping
-    kinds = {KIND_OF[item.channel] for item in items}
-    return {name for item in items for name in item.properties} | {
-        name for kind in kinds for name in properties_of_kind(settings.mapping, kind)
-    }
+    kinds = {KIND_OF[item.channel] for item in settings.consent_mapping}
+    holding = {name for kind in kinds for name in properties_of_kind(settings.mapping, kind)}
+    return properties_heard(settings) | holding
 
 
 def contacts_changed(tx: Tx, ids: Collection[ContactId], at: datetime) -> None:

@@ -171,8 +171,14 @@ class _Page:
         return self._compare(seen, link, held, record)
 
     def _shadow(self, link: Link, record: Record) -> dict[str, str]:
-        """What is remembered of a record. A change of its further e-mails is left to the run that may act on it."""
+        """What is remembered of a record. A change of its further e-mails is left to the run that may act on it.
+
+        A preview hears nothing: where a record says something new, or of a new number, it forgets what was said, so
+        that the next run hears it.
+        """
         shadow = kept(record.properties)
+        if self.work.preview and self._speaks_anew(link, shadow):
+            shadow = {n: v for n, v in shadow.items() if n not in consent.properties_heard(self.work.portal.settings)}
         if ADDITIONAL_EMAILS in shadow and (self.work.preview or not self.work.two_way):
             shadow[ADDITIONAL_EMAILS] = link.shadow.get(ADDITIONAL_EMAILS, "")
         return shadow
@@ -197,14 +203,17 @@ class _Page:
 
     def _hear_apart(self, link: Link, record: Record) -> Link:
         """Hear of consent what a record says that is kept out: others may hold its address. Nothing else is taken."""
-        names = consent.names_heard(self.work.portal.settings)
-        now = {name: record.properties[name] for name in names if name in record.properties}
         is_old = record.updated_at is not None and link.remote_at is not None and record.updated_at < link.remote_at
-        if is_old or all(link.shadow.get(name, "") == value for name, value in now.items()):
+        if self.work.preview or is_old or not self._speaks_anew(link, record.properties):
             return link
-        shadow = {**link.shadow, **now}
+        names = consent.names_heard(self.work.portal.settings)
+        shadow = {**link.shadow, **{name: record.properties.get(name, "") for name in names}}
         self.ledger.observed.append(self._observed(link, record, shadow))
         return replace(link, shadow=shadow, remote_at=record.updated_at)
+
+    def _speaks_anew(self, link: Link, now: Mapping[str, str]) -> bool:
+        names = consent.names_heard(self.work.portal.settings)
+        return any(now.get(name, "") != link.shadow.get(name, "") for name in names)
 
     def _observed(self, link: Link, record: Record, shadow: Mapping[str, str]) -> Observed:
         """What a known record says now, and what it said when it was seen last."""

@@ -794,3 +794,34 @@ def test_a_no_under_an_id_that_was_used_before_is_heard_when_it_has_a_time_of_it
     says(world, "STOP", occurred_at=world.app.now(), **again)
 
     assert not sendable(world)
+
+
+def test_a_preview_takes_no_word_from_the_run_after_it(both: World) -> None:
+    record = a_person(both)
+    moved = both.sandbox.create({"firstname": "Bo", "phone": "+14155552672", "sms_opt_in": "false"})
+    both.sync()
+    both.clock.advance(60)
+    both.sandbox.update(record, {"sms_opt_in": "false"})
+    both.sandbox.update(moved, {"phone": "+14155552673"})
+
+    for _ in range(2):
+        both.sync(preview=True, two_way=True)
+    assert sendable(both)
+    both.sync()
+
+    assert not sendable(both)
+    assert "says no" in consent.check(both.app, both.ws, "sms", ["+14155552673"])[0].reason
+
+
+def test_a_preview_takes_no_word_of_a_record_that_is_kept_out(both: World) -> None:
+    a_person(both)
+    other = both.sandbox.create({"firstname": "Ann", "phone": PHONE, "sms_opt_in": "true"})
+    both.sync()
+    edit.delete_contact(both.app, both.ws, both.of_record(other).id, OWNER)
+    both.clock.advance(60)
+    both.sandbox.update(other, {"sms_opt_in": "false"})
+
+    both.sync(preview=True)
+    both.sync()
+
+    assert not sendable(both)
