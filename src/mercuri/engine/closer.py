@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,9 +10,10 @@ from mercuri.core.contact import LinkState, PropertyVersion, Record, RecordId
 from mercuri.core.diff import Base
 from mercuri.core.mapping import fields_of
 from mercuri.core.settings import MappingItem, Policy
+from mercuri.engine.hearing import properties_heard
 from mercuri.engine.reconcile import Times
 from mercuri.engine.work import Work
-from mercuri.store.links import Link
+from mercuri.store.links import NOBODY, Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,13 @@ class Closer:
 NOTHING = Closer()
 
 
-def unsure(work: Work, records: Sequence[Record], known: Mapping[RecordId, Link]) -> list[RecordId]:
+def unsure(work: Work, records: Iterable[Record], known: Mapping[RecordId, Link]) -> list[RecordId]:
     """The records whose history has to be read: a flipped opt-in, or a field that the later edit wins.
 
     An opt-in that was never asked for counts too: it may be older than the record's number, or than a person's word.
     `known` are the links of those that have one.
     """
-    consents, recent = _consents(work), {item.field for item in by_time(work)}
+    consents, recent = properties_heard(work.settings), {item.field for item in by_time(work)}
     if not known or not (consents or recent):
         return []
     return [r.id for r in records if r.id in known and _matters(work, known[r.id], r, consents, recent)]
@@ -58,10 +59,10 @@ def unsure(work: Work, records: Sequence[Record], known: Mapping[RecordId, Link]
 
 def look(work: Work, records: Sequence[RecordId]) -> Closer:
     """Read the history of records."""
-    consents = _consents(work)
+    consents = properties_heard(work.settings)
     # When an address changed decides whether a yes is of the old one or of the new one.
     addresses = [item.property for item in work.mapping if consents and item.field in ("phone", "email")]
-    names = list(dict.fromkeys([*consents, *addresses, *(item.property for item in by_time(work))]))
+    names = list(dict.fromkeys([*sorted(consents), *addresses, *(item.property for item in by_time(work))]))
     found = work.client.read_many(records, work.ask, history=names)
     return Closer({RecordId(key): _newest(record, names) for key, record in found.items()})
 
@@ -77,11 +78,9 @@ def times_of(work: Work, record: Record) -> Times:
     return Closer({record.id: _newest(record, names)}).by_field(work, record.id)
 
 
-def _consents(work: Work) -> list[str]:
-    return [name for item in work.settings.consent_mapping for name in item.properties]
-
-
-def _matters(work: Work, link: Link, record: Record, consents: Sequence[str], recent: set[str]) -> bool:
+def _matters(work: Work, link: Link, record: Record, consents: Collection[str], recent: set[str]) -> bool:
+    if link.contact_id == NOBODY:
+        return False
     if any(record.properties.get(name, "") != link.shadow.get(name, "") for name in consents):
         return True
     if link.state is not LinkState.LIVE:

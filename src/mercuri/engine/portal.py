@@ -208,8 +208,9 @@ def _ask_for_reading(tx: Tx, portal: Portal, settings: PortalSettings) -> None:
 
     One that is mapped no more is no longer waited for.
     """
-    before = {name for item in portal.settings.consent_mapping for name in item.properties}
-    new = {name for item in settings.consent_mapping for name in item.properties} - before
+    speaking = {(item.channel, item.properties) for item in portal.settings.consent_mapping}
+    coming = [item for item in settings.consent_mapping if (item.channel, item.properties) not in speaking]
+    new = {name for item in coming for name in item.properties}
     pairs = {(item.property, item.field) for item in portal.settings.mapping}
     there = {found.name for found in portals.schema(tx, portal.id) if not found.archived}
     coming_in = [item for item in settings.mapping if item.direction is not Direction.OUT and item.property in there]

@@ -72,10 +72,26 @@ def store_aside(tx: Tx, work: Work, aside: Sequence[Link]) -> None:
     _Page(tx, work, [], closer.NOTHING, bulk=False).store_aside(aside)
 
 
-def _links_of(tx: Tx, work: Work, records: Iterable[Record]) -> dict[RecordId, Link]:
-    """The links of records, and of those that were merged into them."""
+def look_closer(work: Work, records: Collection[Record]) -> Closer:
+    """What `store_records` needs to know of records whose own moment matters."""
+    with work.look() as tx:
+        unsure = closer.unsure(work, records, _links_of(tx, work, records, lock=False))
+    return closer.look(work, unsure) if unsure else closer.NOTHING
+
+
+def _links_of(tx: Tx, work: Work, records: Iterable[Record], *, lock: bool = True) -> dict[RecordId, Link]:
+    """The links of records, and of those that were merged into them.
+
+    What a property that is to be heard anew said is left out of them, as if it had never been asked for.
+    """
     ids = [id_ for record in records for id_ in (record.id, *record.merged_ids)]
-    return links.of_records(tx, work.portal_id, ids, lock=True)
+    known = links.of_records(tx, work.portal_id, ids, lock=lock)
+    anew = consent.properties_heard(work.portal.settings) & set(work.portal.reading.get("reread", ()))
+    return {id_: _without(link, anew) for id_, link in known.items()} if anew else known
+
+
+def _without(link: Link, names: Collection[str]) -> Link:
+    return replace(link, shadow={name: value for name, value in link.shadow.items() if name not in names})
 
 
 class _Page:

@@ -120,12 +120,13 @@ def _look(work: Work, asked: Sequence[RecordId], gone: _Gone) -> None:
     there = work.client.read_many(asked, work.ask)
     missing = [record for record in asked if record not in there]
     in_bin = work.client.read_many(missing, ["hs_object_id"], archived=True) if missing else {}
+    look = pull.look_closer(work, there.values())
     with work.step() as tx:
         known = links.of_records(tx, work.portal_id, [*asked, *(r.id for r in there.values())], lock=True)
         for key, record in there.items():
             if key != record.id:
                 remote_merges.follow_merges(tx, work, record, known, RecordId(key))
-        pull.store_records(tx, work, there.values())
+        pull.store_records(tx, work, there.values(), look)
     gone.add(asked, there, in_bin)
 
 

@@ -825,3 +825,30 @@ def test_a_preview_takes_no_word_of_a_record_that_is_kept_out(both: World) -> No
     both.sync()
 
     assert not sendable(both)
+
+
+def test_a_property_that_speaks_is_heard_on_another_channel_once_it_is_mapped_there(both: World) -> None:
+    a_person(both, "false")
+    other = "+14155552672"
+    both.sandbox.create({"firstname": "Bo", "phone": other, "sms_opt_in": "true"})
+    both.sync()
+
+    both.settings(consent_mapping=[*MAPPED, {**MAPPED[0], "channel": "whatsapp"}])
+    first, second = both.sync(), both.sync()
+
+    said = consent.check(both.app, both.ws, "whatsapp", [PHONE, other])
+    assert ["says no" in said[0].reason, said[1].sendable] == [True, True]
+    assert (first.kind, second.kind) == ("full", "incremental")
+    assert (sendable(both), sendable(both, other)) == (False, True)
+
+
+def test_what_is_known_of_nobody_is_not_looked_at_closer(world: World) -> None:
+    record = a_person(world, email="ana@example.com")
+    edit.erase_contact(world.app, world.ws, world.of_record(record).id, OWNER)
+    world.sync()
+    world.sandbox.create({"firstname": "Ana", "email": "ana@example.com", "phone": PHONE, "sms_opt_in": "true"})
+    world.sync()
+
+    done = world.sync(full=True)
+
+    assert done.calls["read"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.consent import MAPPED, a_person, sendable
 from tests.support.world import OWNER, PORTAL, World
 
 from mercuri.core.contact import LinkState
@@ -259,3 +260,23 @@ def test_a_run_takes_in_what_no_worker_has(world: World) -> None:
     world.sync()
 
     assert not world.contacts()
+
+
+def test_a_record_that_a_hint_points_at_is_looked_at_with_its_history(world: World) -> None:
+    other = "+14155552673"
+    record = a_person(world)
+    listening(world)
+    world.clock.advance(60)
+    world.sandbox.update(record, {"phone": other})
+    world.sync()
+    world.settings(consent_mapping=[])
+    world.sync(full=True)
+    world.settings(consent_mapping=MAPPED)
+    events(world)
+
+    world.sandbox.update(record, {"firstname": "Anna"})
+    hear(world)
+    look(world)
+
+    assert world.link(record).shadow["sms_opt_in"] == "true"
+    assert not sendable(world, other)
