@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from mercuri.core.consent import State
 from mercuri.core.properties import Property
@@ -76,16 +77,20 @@ def count_buckets(said: Collection[State | Unreadable | None]) -> Buckets:
     )
 
 
-def out_value(item: ConsentItem, found: Property | None, at: datetime) -> tuple[str, str] | None:
+def out_value(
+    item: ConsentItem, found: Property | None, at: datetime, there: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, str] | None:
     """The property and value that tell HubSpot of an opt-out; None when it cannot be told through this item.
 
     `found` is what the schema says of the property written (for a pair of dates, of `out_property`), None when the
-    schema is not known. An enumeration is set to the first option listed as out that still exists.
+    schema is not known. An enumeration is set to the first option listed as out that still exists; a pair of dates, of
+    which `there` may have an opt-in in the future, to no earlier one, so that the pair says no.
     """
     if found is not None and (found.read_only or found.archived or found.calculated):
         return None
     if item.kind == "date_pair":
-        return item.out_property, _written(found, at)
+        opened = _moment(there.get(item.in_property, "").strip())
+        return item.out_property, _written(found, max(at, opened) if opened else at)
     value = {"opt_in": "false", "opt_out": "true"}.get(item.kind) or _option(item, "out", found)
     return (item.property, value) if value else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -128,22 +128,24 @@ class Plan:
     def _values(self, key: Key, held: Held, linked: Sequence[Link], wanted: State | None) -> list[Value] | None:
         """The values that are not there yet; None when there is nowhere to write one."""
         items = [item for item in self.portal.settings.consent_mapping if item.channel == key[0] and wanted]
-        places = [(item, place) for item in items if (place := self._place(item, wanted is State.OUT)) is not None]
+        is_closed = wanted is State.OUT
+        places = [item for item in items if self._place(item, is_closed, {}) is not None]
         values = [
             Value(link, *place, key)
             for link in linked
-            for item, place in places
+            for item in places
             if heard(item, link.shadow) is not wanted
+            and (place := self._place(item, is_closed, link.shadow)) is not None
         ]
         own = self._own_values(key, held, linked, wanted)
         return None if not places and own is None else [*values, *(own or ())]
 
-    def _place(self, item: ConsentItem, is_closed: bool) -> tuple[str, str] | None:
+    def _place(self, item: ConsentItem, is_closed: bool, there: Mapping[str, str]) -> tuple[str, str] | None:
         name = item.properties[-1] if is_closed else item.properties[0]
         found = self.schema.get(name)
         if found is None:
             return None
-        return out_value(item, found, self.now) if is_closed else in_value(item, found, self.now)
+        return out_value(item, found, self.now, there) if is_closed else in_value(item, found, self.now)
 
     def _own_values(self, key: Key, held: Held, linked: Sequence[Link], wanted: State | None) -> list[Value] | None:
         if key[0] != "sms" or not _is_there(self.schema.get(OWN_STATUS)):

@@ -222,13 +222,32 @@ def test_a_stop_that_hubspot_turns_back_on_a_record_of_a_deleted_contact_is_writ
     assert both.record(record)["sms_opt_in"] == "false"
 
 
-def test_a_pair_of_dates_speaks_when_either_was_set(world: World) -> None:
-    pair = {"channel": "sms", "kind": "date_pair", "in_property": "sms_in", "out_property": "sms_out"}
+def dates(world: World) -> None:
+    """Map a pair of dates."""
     for name in ("sms_in", "sms_out"):
         world.sandbox.add_property(
             {"name": name, "label": name, "type": "date", "fieldType": "date", "groupName": "contactinformation"}
         )
+    pair = {"channel": "sms", "kind": "date_pair", "in_property": "sms_in", "out_property": "sms_out"}
     world.settings(two_way=False, consent_mapping=[pair])
+
+
+@pytest.mark.parametrize(("opted_in", "told"), [("2026-01-01", "2026-03-09"), ("2027-05-01", "2027-05-01")])
+def test_a_stop_makes_a_pair_of_dates_say_no(world: World, opted_in: str, told: str) -> None:
+    dates(world)
+    record = world.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_in": opted_in})
+    world.sync()
+
+    says(world, "STOP")
+    push(world)
+    world.sync()
+
+    assert world.record(record)["sms_out"] == told
+    assert [e.kind for e in consent.explain(world.app, world.ws, "sms", PHONE).evidence] == ["property", "message"]
+
+
+def test_a_pair_of_dates_speaks_when_either_was_set(world: World) -> None:
+    dates(world)
     record = world.sandbox.create({"firstname": "Ana", "phone": PHONE, "sms_in": "2026-01-01"})
     world.sync()
     said = [label(world, record)]
