@@ -78,6 +78,18 @@ NEEDED = {
             Step("stop_one_way"),
         ),
     ),
+    # A preview is the first to see that the box was cleared.
+    "word met by a preview": History(
+        Setup(theme="consent"),
+        (
+            Step("new_there", values=(*_ANN, ("phone", NUMBERS[0]))),
+            Step("sync"),
+            Step("tick", value="true"),
+            Step("sync"),
+            Step("tick", value="false"),
+            Step("preview"),
+        ),
+    ),
     # The box is cleared in one of two portals.
     "no of another portal": History(
         Setup(theme="consent in portals"),

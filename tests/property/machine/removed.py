@@ -11,7 +11,7 @@ from mercuri.core import consent
 from mercuri.core.consent import Entry, Registers, State
 from mercuri.core.diff import Base
 from mercuri.core.echo import Echo
-from mercuri.engine import creating, optouts, parting, portal, registers, schema, sending, settle, sweep
+from mercuri.engine import creating, optouts, parting, portal, pull, registers, schema, sending, settle, sweep
 from mercuri.engine.work import Work
 from mercuri.errors import HubSpotError
 from mercuri.hubspot.client import Outcome
@@ -85,6 +85,11 @@ def _past_the_switch() -> _Patches:
     yield patch.object(optouts, "_concerns", lambda portal, held: portal.settings.two_way and concerns(portal, held))
 
 
+def _word_met_by_a_preview() -> _Patches:
+    """A preview remembers what a record says, though it hears nothing."""
+    yield patch.object(pull._Page, "_speaks_anew", lambda *_: False)
+
+
 def _every_portal() -> _Patches:
     """What one portal says no to is not told to the others."""
     yield patch.object(registers, "speaks_elsewhere", lambda held, _: held.person is not None)
@@ -124,6 +129,7 @@ RULES: Mapping[str, Callable[[], _Patches]] = {
     "patience": _patience,
     "word of the person": _word_of_the_person,
     "stop past the two-way switch": _past_the_switch,
+    "word met by a preview": _word_met_by_a_preview,
     "no of another portal": _every_portal,
     "pause of a field": _pause,
     "taking up of a field": _taking_up,

@@ -134,14 +134,25 @@ def _check(life: Life) -> None:
 
 
 def _check_heard(life: Life) -> None:
-    """C5: every opt-out that HubSpot did not say itself has reached it, or stands among the failures."""
+    """C5: every opt-out that HubSpot did not say itself has reached it, or stands among the failures.
+
+    And every no of HubSpot's that is not our own has reached us.
+    """
     with life.world.app.db.read(life.world.ws) as tx:
-        closed = {phone for phone, held in store.held(tx, "sms", NUMBERS).items() if _is_closed(held)}
+        states = store.held(tx, "sms", NUMBERS)
         failing = {row.key for row in failures.recent(tx)}
     for phone, record in _linked(life):
-        heard = life.world.record(record).get(OPT_IN) == "false"
+        held = states.get(phone, Held())
+        is_no = life.world.record(record).get(OPT_IN) == "false"
         waits = f"address:sms:{phone}" in failing
-        demand(phone not in closed or heard or waits, "C5 every opt-out reaches HubSpot", phone, record, PORTAL)
+        demand(not _is_closed(held) or is_no or waits, "C5 every opt-out reaches HubSpot", phone, record, PORTAL)
+        demand(not is_no or _says_no(held), "C5 every no of HubSpot's is heard", phone, record, held)
+
+
+def _says_no(held: Held) -> bool:
+    """Whether HubSpot's no stands in the register, or is what we wrote there."""
+    written = any(told.value == "false" for told in held.told.values())
+    return written or any(entry.state is State.OUT for entry in held.registers.crm.values())
 
 
 def _is_closed(held: Held) -> bool:
