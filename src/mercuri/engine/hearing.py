@@ -140,6 +140,7 @@ class _Hearing:
         self.region = store.surroundings(tx).region if self.items else ""
         self.actor = f"portal {portal.id}"
         self.run_proof = {} if run is None else {"run": str(run)}
+        self.merged: Mapping[RecordId, tuple[RecordId, datetime]] = {}
 
     def news(self, observed: Sequence[Observed]) -> list[tuple[Observed, ConsentItem]]:
         return [(one, item) for one in observed for item in self.items if self._is_news(one, item)]
@@ -154,7 +155,9 @@ class _Hearing:
             for one, item, word in said
         ]
 
-    def hear(self, asked: Iterable[_Asked], known: Mapping[Key, Held]) -> dict[Key, Verdict]:
+    def hear(self, asked: Sequence[_Asked], known: Mapping[Key, Held]) -> dict[Key, Verdict]:
+        speakers = {RecordId(source[1]) for held in known.values() for source in held.registers.crm}
+        self.merged = links.merged_away(self.tx, self.portal.id, speakers - {one.record_id for one, *_ in asked})
         words = [word for one in asked for word in self._words(*one, known)]
         return registers.tell(self.tx, words, self.at, known)
 
@@ -211,7 +214,23 @@ class _Hearing:
             event = self._event(one, item, key, said, source, set_at) if speaks else None  # type: ignore[arg-type]  # `speaks` says that it is a State
             if event is not None or mark is not None:
                 words.append(Word(event, key, mark))
+            if event is not None and not moved_only:
+                held = known.get(key, Held())
+                words += [Word(event._replace(source_key=old), key) for old in self._absorbed(held, source, set_at)]
         return words
+
+    def _absorbed(self, held: Held, source: SourceKey, set_at: datetime | None) -> list[SourceKey]:
+        """For which records that were merged into it one speaks too: by what was set since, never by the merge."""
+        portal, record, name = source
+        return [
+            old
+            for old in held.registers.crm
+            if (old[0], old[2]) == (portal, name)
+            and (into := self.merged.get(RecordId(old[1]))) is not None
+            and into[0] == record
+            and set_at is not None
+            and set_at > into[1]
+        ]
 
     def _held_since(self, one: Observed, item: ConsentItem) -> datetime | None:
         """When the record got its present address: by its history, else now, where that is news."""

@@ -18,7 +18,7 @@ from mercuri.store.schema import contact as contact_table
 from mercuri.store.schema import link as table
 from mercuri.store.schema import record_alias
 from mercuri.store.statements import WORKSPACE, Statement
-from mercuri.store.times import maybe_moment, maybe_ms, to_ms
+from mercuri.store.times import from_ms, maybe_moment, maybe_ms, to_ms
 
 #: A record that belongs to no contact: kept out, or waiting for the end of a read to be matched.
 NOBODY = ContactId(0)
@@ -133,7 +133,7 @@ _UNLINKED = Statement(
     .order_by(contact_table.c.id)
     .limit(bindparam("most"))
 )
-_ALIASES = "SELECT old_id FROM record_alias WHERE workspace_id = :ws AND portal_id = :portal AND old_id"
+_ALIASES = "SELECT old_id, record_id, at FROM record_alias WHERE workspace_id = :ws AND portal_id = :portal AND old_id"
 _WAITING = Statement(
     select(table)
     .where(_MINE, table.c.state == LinkState.UNLINKED.value, table.c.seen_run == bindparam("run"))
@@ -251,15 +251,16 @@ def repoint(tx: Tx, portal: PortalId, old: RecordId, new: RecordId, at: datetime
     add_alias(tx, portal, old, new, at)
 
 
-def merged_away(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> set[RecordId]:
-    """Which of these ids HubSpot has merged into others, as far as is known here."""
-    return {RecordId(row[0]) for row in among(tx, _ALIASES, records, portal=portal)}
+def merged_away(tx: Tx, portal: PortalId, records: Collection[RecordId]) -> dict[RecordId, tuple[RecordId, datetime]]:
+    """Which of these ids HubSpot has merged into which others, and when we saw it, as far as is known here."""
+    rows = among(tx, _ALIASES, records, portal=portal)
+    return {RecordId(old): (RecordId(new), from_ms(at)) for old, new, at in rows}
 
 
 def add_alias(tx: Tx, portal: PortalId, old: RecordId, new: RecordId, at: datetime) -> None:
     """Remember that a record id now means another record; chains are kept one step long."""
     mine = and_(record_alias.c.workspace_id == tx.workspace, record_alias.c.portal_id == portal)
-    tx.execute(update(record_alias).where(mine, record_alias.c.record_id == old).values(record_id=new))
+    tx.execute(update(record_alias).where(mine, record_alias.c.record_id == old).values(record_id=new, at=to_ms(at)))
     tx.execute(delete(record_alias).where(mine, record_alias.c.old_id.in_([old, new])))
     values = {"workspace_id": tx.workspace, "portal_id": portal, "old_id": old, "record_id": new, "at": to_ms(at)}
     tx.execute(insert(record_alias).values(values))

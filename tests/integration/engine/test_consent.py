@@ -871,3 +871,22 @@ def test_what_is_known_of_nobody_is_not_looked_at_closer(world: World) -> None:
     done = world.sync(full=True)
 
     assert done.calls["read"] == 0
+
+
+def test_after_a_merge_in_hubspot_the_record_that_remains_speaks_for_the_absorbed_one(both: World) -> None:
+    one = a_person(both, "false")
+    other = both.sandbox.create({"firstname": "Ann", "phone": PHONE, "sms_opt_in": "true"})
+    both.sync()
+    both.clock.advance(60)
+    kept = both.sandbox.merge(other, one)
+    both.sync()
+    assert not sendable(both)
+
+    said = []
+    for value in ("false", "true"):
+        both.clock.advance(60)
+        both.sandbox.update(kept, {"sms_opt_in": value})
+        both.sync()
+        said.append(sendable(both))
+
+    assert said == [False, True]
