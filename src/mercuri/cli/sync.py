@@ -102,7 +102,8 @@ def report(run: Run, *, as_json: bool) -> None:
 def exit_code(run: Run) -> int:
     """0 done or still going on, 1 failed or cancelled, 3 done with failing records, 4 stopped by a brake."""
     if run.state == "done":
-        return WITH_FAILURES if run.counts.get("failing") else DONE
+        # What failed need not be a record that was counted: a permission may be missing. The message tells of it then.
+        return WITH_FAILURES if run.counts.get("failing") or run.message else DONE
     return {"stopped": STOPPED, "failed": FAILED, "cancelled": FAILED}.get(run.state, DONE)
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.support.consent import MAPPED, PHONE, a_person, label, push, says, sendable
 from tests.support.world import OWNER, PORTAL, World
 
+from mercuri.cli.sync import exit_code
 from mercuri.engine import consent, consent_counts, consent_setup, edit, optouts, portal
 from mercuri.errors import UserError
 from mercuri.store import failures, outbox, portals
@@ -276,6 +277,7 @@ def test_a_value_that_cannot_be_read_opens_nothing_and_is_no_failure_once_it_can
     [failure] = world.failures()
     assert not sendable(world)
     assert (failure.run, failure.raw) == (done.id, "sms_opt_in: yes please")
+    assert (done.state, done.message, exit_code(done)) == ("done", "1 could not be synced; each has its reason.", 3)
     assert "neither true nor false" in failure.message
     edit.retry_failures(world.app, world.ws, [failure.id], OWNER)
     assert world.failures() == [failure]
