@@ -103,6 +103,24 @@ def test_a_contact_beside_the_list_is_walked_on_changed_and_left_without_losing_
     expect(page).to_have_url("/contacts")
 
 
+def test_a_key_pressed_as_a_row_is_painted_anew_walks_on_from_it(page: Page) -> None:
+    for key in ("j", "j", "j", " "):
+        press(page, key)
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 002")
+    page.evaluate(
+        """() => document.body.addEventListener("htmx:afterSwap", (event) => {
+            if (event.detail.target.id !== "contact-3") return;
+            document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "k", bubbles: true }));
+        })"""
+    )
+
+    page.locator("#edit-last_name").press("Enter")
+    page.keyboard.type("Marsh")
+    press(page, "Enter")
+
+    expect(page.locator("#panel h1")).to_have_text("Bo Lind 001")
+
+
 def test_going_back_closes_the_contact_beside_the_list_and_going_on_shows_it_again(page: Page) -> None:
     page.get_by_role("link", name="Bo Lind 004").click()
     expect(page.locator("#panel h1")).to_have_text("Bo Lind 004")

@@ -69,13 +69,15 @@ document.addEventListener("row-walked", (event) => {
   load(name.dataset.panel);
 });
 
+// At once, not when all has settled: a key pressed in between would walk on from the first row.
+document.body.addEventListener("htmx:afterSwap", mark);
+
 document.body.addEventListener("htmx:afterSettle", (event) => {
   if (event.target === panel()) {
     panel().scrollTop = 0;
     if (takesFocus) panel().focus({ preventScroll: true });
     takesFocus = false;
   }
-  mark();
   // A search or a sync painted the list anew, under its own address.
   if (event.target.id === "list" && shown()) history.replaceState({}, "", address(shown()));
   // What was changed in the panel is changed in its row.
